@@ -11,7 +11,8 @@ import (
 const hexDigits = "0123456789abcdef"
 
 // String appends s as a JSON string (RFC 8259 s.7). Bytes that are not UTF-8 become U+FFFD. U+2028 and U+2029 are
-// escaped, so that a line stays a line for every reader.
+// escaped, so that a line stays a line for every reader, and so are DEL and the C1 controls (U+0080 to U+009F), on which
+// a terminal may act that the line is shown on (U+009B is CSI, ECMA-48 s.8.3.16).
 func String[T string | []byte](dst []byte, s T) []byte {
 	dst = append(dst, '"')
 	start := 0
@@ -29,7 +30,7 @@ func String[T string | []byte](dst []byte, s T) []byte {
 			continue
 		}
 		r, size := utf8.DecodeRuneInString(string(s[i:min(i+utf8.UTFMax, len(s))]))
-		if r == utf8.RuneError && size == 1 || r == 0x2028 || r == 0x2029 {
+		if r == utf8.RuneError && size == 1 || r < 0xa0 || r == 0x2028 || r == 0x2029 {
 			dst = append(dst, s[start:i]...)
 			dst = append(dst, '\\', 'u', hexDigits[r>>12&15], hexDigits[r>>8&15], hexDigits[r>>4&15], hexDigits[r&15])
 			start = i + size

@@ -26,6 +26,13 @@ func TestObject(t *testing.T) {
 	}
 }
 
+func TestStringEscapesControls(t *testing.T) {
+	got := string(String(nil, "\x1b\x7f\u0080\u009b\u009f\u00a0"))
+	if want := `"\u001b\u007f\u0080\u009b\u009f` + "\u00a0\""; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
 func TestStringDoesNotAllocate(t *testing.T) {
 	dst := make([]byte, 0, 1024)
 	s, b := strings.Repeat("plain é \n", 20), []byte("plain é \xff")

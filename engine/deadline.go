@@ -1,0 +1,134 @@
+package engine
+
+import (
+	"sonde/internal/kernel/poller"
+	"sonde/internal/kernel/socket"
+	"sonde/protocol"
+)
+
+// deadline returns the moment at which the connection's flight ends if nothing happens: the earliest of its phase's limit,
+// the target's budget and, once bytes have come, the quiet time.
+func (f *flight) deadline() int64 {
+	at := earlier(f.phaseUntil, f.targetUntil)
+	if f.quiet > 0 && f.lastByteAt != 0 {
+		at = earlier(at, f.lastByteAt+f.quiet)
+	}
+	return at
+}
+
+// rearm moves the connection's one timer to its deadline.
+func (l *loop) rearm(slot uint32) {
+	f := l.flight(slot)
+	if f.pausedAt != 0 {
+		return // the clocks stand still
+	}
+	if at := f.deadline(); at != 0 && at != int64(off) {
+		l.wheel.Set(slot, at)
+	} else {
+		l.wheel.Cancel(slot)
+	}
+}
+
+// onTimeout serves a deadline. Before a peer is called late, its socket is looked at once more: after a stall of
+// ours (a suspended process, a CPU taken away) the answer may lie there, its event not yet polled.
+func (l *loop) onTimeout(slot uint32) {
+	token := l.table.token(slot)
+	switch l.table.rows[slot].state {
+	case Connecting:
+		l.onConnectEvent(slot, poller.Readable)
+		if l.is(token, Connecting) {
+			l.verdict(slot, l.whichLimit(slot, ConnectTimeout), socket.CallNone, 0)
+		}
+	case Active:
+		if l.flight(slot).pausedAt != 0 {
+			l.finish(slot, protocol.EndCancelled, nil, BuffersExhausted, socket.CallNone, 0)
+			return
+		}
+		l.onReadable(slot)
+		if l.is(token, Active) {
+			l.onActiveTimeout(slot)
+		}
+	case Idle:
+		l.onIdleTimer(slot)
+	case Closing:
+		l.drop(slot, true)
+	}
+}
+
+// onActiveTimeout ends an exchange whose deadline has passed, if it still has after the last look.
+func (l *loop) onActiveTimeout(slot uint32) {
+	f := l.flight(slot)
+	if f.pausedAt != 0 {
+		return
+	}
+	if at := f.deadline(); at > l.now {
+		l.wheel.Set(slot, at)
+		return
+	}
+	if f.phaseUntil > l.now && f.targetUntil > l.now {
+		l.finish(slot, protocol.EndQuiet, nil, Answered, socket.CallNone, 0)
+		return
+	}
+	l.finish(slot, protocol.EndTimeout, nil, l.whichLimit(slot, ReadTimeout), socket.CallNone, 0)
+}
+
+// whichLimit tells the target's budget from the limit of the phase.
+func (l *loop) whichLimit(slot uint32, phase Cause) Cause {
+	if f := l.flight(slot); f.targetUntil <= l.now && f.targetUntil < f.phaseUntil {
+		return TargetTimeout
+	}
+	return phase
+}
+
+// pause stops a connection's reads and clocks until a buffer can be had.
+func (l *loop) pause(slot uint32) {
+	f := l.flight(slot)
+	l.shared.stats.bufferWaits.Add(1)
+	f.pausedAt = l.now
+	l.wheel.Set(slot, l.now+noProgressLimit)
+	if f.queued&inPaused == 0 {
+		f.queued |= inPaused
+		l.paused = append(l.paused, l.table.token(slot))
+	}
+}
+
+// resume lets paused connections read on, in the order in which they were paused, as far as there are buffers.
+func (l *loop) resume() {
+	for len(l.paused) > 0 {
+		slot, ok := l.table.find(l.paused[0])
+		if !ok || l.table.rows[slot].seat == none || l.flight(slot).pausedAt == 0 {
+			l.unqueue(slot, ok)
+			continue
+		}
+		f := l.flight(slot)
+		if !f.in.Held() && !l.pool.Borrow(&f.in, 1) || l.pool.Len(&f.in) == l.pool.Cap(&f.in) && !l.pool.Grow(&f.in) {
+			return
+		}
+		l.unqueue(slot, true)
+		stood := l.now - f.pausedAt
+		f.pausedAt = 0
+		f.phaseUntil = shift(f.phaseUntil, stood)
+		f.targetUntil = shift(f.targetUntil, stood)
+		if f.lastByteAt != 0 {
+			f.lastByteAt += stood
+		}
+		l.rearm(slot)
+		l.onReadable(slot)
+	}
+}
+
+// unqueue takes the first connection off the paused list; here says whether it is still there.
+func (l *loop) unqueue(slot uint32, here bool) {
+	l.paused = l.paused[1:]
+	if here && l.table.rows[slot].seat != none {
+		l.flight(slot).queued &^= inPaused
+	}
+}
+
+// shift moves a deadline by d, leaving "never" as it is.
+func shift(at, d int64) int64 {
+	if at == 0 || at > int64(off)-d {
+		return at
+	}
+	return at + d
+}

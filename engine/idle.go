@@ -1,0 +1,86 @@
+package engine
+
+import (
+	"syscall"
+
+	"sonde/internal/kernel/socket"
+	"sonde/protocol"
+)
+
+// park sends a connection IDLE: exchange, parser, buffers and flight go back, and what stays is its row and its place in
+// the wheel. The outcome of the first exchange is reported; of later ones (heartbeats) only a failure is.
+func (l *loop) park(slot uint32) {
+	r, f := &l.table.rows[slot], l.flight(slot)
+	o := l.outcome(slot, Parked, socket.CallNone, 0)
+	if o.Conclusion.Verdict != protocol.Success {
+		o.Cause = Answered
+		l.end(slot, o)
+		return
+	}
+	if f.dialedAt != 0 {
+		l.outcomes = append(l.outcomes, o)
+	}
+	l.giveBack(&f.in)
+	l.giveBack(&f.out)
+	profile := l.profile(slot)
+	l.table.alight(slot)
+	l.transition(slot, Idle)
+	// A heartbeat only ever extends the deadline: one set earlier by whatever else is never cut short.
+	r.idleUntil = max(r.idleUntil, after(l.now, profile.Limits.Idle))
+	r.nextHeartbeat = 0
+	if profile.Heartbeat > 0 {
+		r.nextHeartbeat = after(l.now, profile.Heartbeat)
+	}
+	l.armIdle(slot)
+	l.onIdleReadable(slot) // bytes or a FIN that came with the answer make no new edge
+}
+
+func (l *loop) armIdle(slot uint32) {
+	r := &l.table.rows[slot]
+	if at := earlier(r.idleUntil, r.nextHeartbeat); at != int64(off) {
+		l.wheel.Set(slot, at)
+	} else {
+		l.wheel.Cancel(slot)
+	}
+}
+
+// onIdleTimer ends an IDLE connection past its limit, or opens the exchange of a heartbeat.
+func (l *loop) onIdleTimer(slot uint32) {
+	r := &l.table.rows[slot]
+	switch {
+	case r.idleUntil <= l.now:
+		l.table.board(slot)
+		l.verdict(slot, IdleTimeout, socket.CallNone, 0)
+	case r.nextHeartbeat != 0 && r.nextHeartbeat <= l.now:
+		l.table.board(slot)
+		l.transition(slot, Active)
+		l.startExchange(slot)
+		if r.state == Active {
+			l.onReadable(slot) // what came while nobody asked makes no new edge
+		}
+	default:
+		l.armIdle(slot)
+	}
+}
+
+// onIdleReadable notices the peer's FIN or reset on an IDLE connection. Bytes nobody asked for are thrown away.
+func (l *loop) onIdleReadable(slot uint32) {
+	r := &l.table.rows[slot]
+	for range bytesPerWake / scratchSize {
+		n, errno := l.sockets.Readv(int(r.fd), l.scratch, nil)
+		switch {
+		case errno == syscall.EAGAIN:
+			return
+		case errno != 0:
+			l.table.board(slot)
+			l.verdict(slot, Reset, socket.CallRead, errno)
+			return
+		case n == 0:
+			r.flags |= peerClosed
+			l.table.board(slot)
+			l.verdict(slot, PeerClosed, socket.CallNone, 0)
+			return
+		}
+	}
+	// More than a heartbeat's worth of unasked bytes: the next heartbeat's exchange reads on and judges.
+}

@@ -1,0 +1,254 @@
+package engine
+
+import (
+	"sonde/internal/clock"
+	"sonde/internal/histogram"
+	"sonde/internal/kernel/poller"
+	"sonde/internal/kernel/socket"
+	"sonde/internal/timewheel"
+	"sonde/ringbuf"
+)
+
+// loop is one event loop and all that it owns. Only its own goroutine touches it, but for the shared queues and counters.
+type loop struct {
+	cfg     *Config
+	shared  *shared
+	index   int
+	poller  poller.Poller
+	sockets socket.Sockets
+	clk     clock.Clock
+
+	table     table
+	wheel     *timewheel.Wheel
+	pool      *ringbuf.Pool
+	admission admission
+	paused    []poller.Token // reads that wait for a buffer, oldest first
+	unread    []poller.Token // reads that used up their share of a batch
+	outcomes  []Outcome      // of this batch
+	expired   []uint32       // scratch of expire
+	scratch   []byte         // where bytes go that nobody wants
+
+	now        int64 // when the poll of this batch returned
+	armedAt    int64 // what the poller's timer is set to; 0: nothing
+	drainUntil int64 // once stopping: when to cancel what is left
+	lag        *histogram.Histogram
+}
+
+// scratchSize is how much is thrown away by one read of a connection that is closing.
+const scratchSize = 16 << 10
+
+func newLoop(cfg *Config, shared *shared, index int, p poller.Poller, s socket.Sockets) *loop {
+	share := func(total int) int { // of what the loops divide among them
+		n := total / cfg.Loops
+		if index < total%cfg.Loops {
+			n++
+		}
+		return n
+	}
+	l := &loop{
+		cfg:     cfg,
+		shared:  shared,
+		index:   index,
+		poller:  p,
+		sockets: s,
+		clk:     cfg.Clock,
+		wheel:   timewheel.New(cfg.Clock.Now()),
+		pool:    ringbuf.New(ringbuf.Options{CapBytes: share(cfg.BufferBytes)}),
+		scratch: make([]byte, scratchSize),
+		lag:     histogram.New(),
+	}
+	l.admission = newAdmission(share(cfg.Connections), share(cfg.Descriptors))
+	l.admission.moved = cfg.Clock.Now()
+	return l
+}
+
+// run polls until all jobs have ended.
+func (l *loop) run() error {
+	l.poller.Wake() // the first batch: there may be jobs already
+	err := l.poller.Run(l.onBatch)
+	if err != nil {
+		l.cancelAll()
+		l.deliver()
+	}
+	l.shared.stats.merge(l.lag, l.pool.Stats())
+	if closeErr := l.poller.Close(); err == nil {
+		err = closeErr
+	}
+	return err
+}
+
+// onBatch is one turn of the loop. Its phases, in this order: what the network did comes before any deadline, so that an
+// answer that is already here is never called late; dials come last, so that no event waits behind them.
+func (l *loop) onBatch(now int64, events []poller.Event) (more bool) {
+	l.now = now
+	due := l.armedAt
+	if due <= now {
+		l.armedAt = 0 // the poller's timer is one-shot
+	} else {
+		due = 0
+	}
+
+	for _, ev := range events {
+		l.onEvent(ev)
+	}
+	l.readOn()
+	l.resume()
+	l.expire()
+	l.admit()
+	l.heedStop()
+	l.deliver()
+	l.arm()
+
+	l.lag.Record(lagOf(now, l.clk.Now(), due))
+	return !l.isOver()
+}
+
+func (l *loop) onEvent(ev poller.Event) {
+	slot, ok := l.table.find(ev.Token)
+	if !ok {
+		l.shared.stats.stale.Add(1)
+		return
+	}
+	inbound := ev.Ready&(poller.Readable|poller.Hangup|poller.Failed) != 0
+	switch l.table.rows[slot].state {
+	case Connecting:
+		l.onConnectEvent(slot, ev.Ready)
+	case Active:
+		if ev.Ready&poller.Writable != 0 {
+			l.onWritable(slot)
+		}
+		if inbound && l.is(ev.Token, Active) {
+			l.onReadable(slot)
+		}
+	case Idle:
+		if inbound {
+			l.onIdleReadable(slot)
+		}
+	case Closing:
+		if ev.Ready&poller.Writable != 0 {
+			l.onWritable(slot)
+		}
+		if inbound && l.is(ev.Token, Closing) {
+			l.onClosingReadable(slot)
+		}
+	}
+}
+
+// is reports whether the connection of the token is still there and in the given state.
+func (l *loop) is(token poller.Token, s State) bool {
+	slot, ok := l.table.find(token)
+	return ok && l.table.rows[slot].state == s
+}
+
+// expire serves the deadlines that have passed.
+func (l *loop) expire() {
+	l.expired = l.wheel.Advance(l.now, l.expired[:0])
+	for _, slot := range l.expired {
+		l.onTimeout(slot)
+	}
+}
+
+// readOn goes on reading where a connection used up its share of the last batch: an edge-triggered poller will not name
+// it again.
+func (l *loop) readOn() {
+	turn := l.unread
+	l.unread = nil
+	for _, token := range turn {
+		slot, ok := l.table.find(token)
+		if !ok || l.table.rows[slot].seat == none {
+			continue
+		}
+		l.flight(slot).queued &^= inUnread
+		switch l.table.rows[slot].state {
+		case Active:
+			l.onReadable(slot)
+		case Closing:
+			l.onClosingReadable(slot)
+		}
+	}
+	if l.unread == nil {
+		l.unread = turn[:0]
+	}
+}
+
+// deliver hands the outcomes of this batch to the consumer.
+func (l *loop) deliver() {
+	if len(l.outcomes) > 0 {
+		l.shared.outbox.put(l.outcomes)
+		clear(l.outcomes) // lets the findings go
+		l.outcomes = l.outcomes[:0]
+	}
+}
+
+// arm sets the poller's timer to the next moment at which there is something to do. A moment earlier than needed is left
+// as it is: waking once for nothing is cheaper than setting the timer at each turn.
+func (l *loop) arm() {
+	if len(l.unread) > 0 || l.admission.again {
+		l.poller.Again()
+	}
+	next, ok := l.wheel.Next()
+	if !ok {
+		next = 0
+	}
+	next = earlier(next, l.admission.retryAt)
+	next = earlier(next, l.drainUntil)
+	if next != 0 && (l.armedAt == 0 || next < l.armedAt) {
+		l.armedAt = next
+		l.poller.ArmTimer(next)
+	}
+}
+
+// earlier returns the earlier of two moments of which either may be 0, "never".
+func earlier(a, b int64) int64 {
+	if a == 0 || b != 0 && b < a {
+		return b
+	}
+	return a
+}
+
+// heedStop acts on Stop and Abort.
+func (l *loop) heedStop() {
+	if !l.shared.stopping.Load() {
+		return
+	}
+	l.turnAway()
+	if l.drainUntil == 0 {
+		l.drainUntil = l.now + int64(l.cfg.DrainLimit)
+	}
+	if l.now >= l.drainUntil || l.shared.aborting.Load() {
+		l.cancelAll()
+	}
+}
+
+// cancelAll ends every connection at once.
+func (l *loop) cancelAll() {
+	for slot := range l.table.rows {
+		if l.table.rows[slot].state != Closed {
+			l.cancel(uint32(slot))
+		}
+	}
+}
+
+// isOver reports that nothing is left and nothing will come.
+func (l *loop) isOver() bool {
+	a := &l.admission
+	return l.table.live == 0 && a.isOver && a.first == len(a.pending) && len(a.waiters) == 0
+}
+
+// transition moves a connection to another state. An illegal edge is a bug of ours: it panics where Config.Strict is set
+// and is otherwise counted, logged and made all the same, since ending the run would lose more.
+func (l *loop) transition(slot uint32, next State) {
+	r := &l.table.rows[slot]
+	if !r.state.MayBecome(next) {
+		l.shared.stats.illegal.Add(1)
+		l.cfg.Log.Error("illegal change of state", "from", r.state, "to", next, "slot", slot, "loop", l.index)
+		if l.cfg.Strict {
+			panic("engine: illegal change of state from " + r.state.String() + " to " + next.String())
+		}
+	}
+	r.state = next
+}
+
+func (l *loop) flight(slot uint32) *flight { return &l.table.flights[l.table.rows[slot].seat] }
+
+func (l *loop) profile(slot uint32) *Profile { return &l.cfg.Profiles[l.table.rows[slot].profile] }

@@ -1,0 +1,174 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+
+	"sonde/internal/kernel/socket"
+)
+
+// ErrStopped is returned by Submit after Finish or Stop.
+var ErrStopped = errors.New("engine: stopped")
+
+const (
+	// inboxSize is how many jobs wait at most: enough to keep loops busy while the submitter is woken (about 10 ms of the
+	// fastest scan), little enough that a stop gives few of them back.
+	inboxSize = 1024
+	// outboxSize is how many outcomes may wait for the consumer before admission pauses. Connections in flight add
+	// their own on top, so the queue is bounded by this and Config.Connections together.
+	outboxSize = 4096
+)
+
+// shared is what the loops of one engine have in common.
+type shared struct {
+	inbox    inbox
+	outbox   outbox
+	stats    counters
+	stopping atomic.Bool
+	aborting atomic.Bool
+	hungry   atomic.Bool // a loop has room and found nothing to do, or found the outbox full
+	wake     func()      // wakes every loop
+	sources4 []socket.Addr
+	sources6 []socket.Addr
+}
+
+func newShared(cfg *Config) *shared {
+	s := &shared{wake: func() {}}
+	s.inbox = inbox{jobs: make([]Job, inboxSize), room: make(chan struct{}, 1), shared: s}
+	s.outbox = outbox{ready: make(chan struct{}, 1)}
+	for _, ip := range cfg.Sources {
+		source := socket.AddrFrom(netip.AddrPortFrom(ip, 0), 0)
+		if source.V6 {
+			s.sources6 = append(s.sources6, source)
+		} else {
+			s.sources4 = append(s.sources4, source)
+		}
+	}
+	return s
+}
+
+// wakeHungry wakes the loops if one of them waits for what the other side of a queue has just provided.
+func (s *shared) wakeHungry() {
+	if s.hungry.Load() && s.hungry.CompareAndSwap(true, false) {
+		s.wake()
+	}
+}
+
+// inbox is the bounded queue of jobs: a ring.
+type inbox struct {
+	shared   *shared
+	mu       sync.Mutex
+	jobs     []Job
+	head, n  int
+	finished bool
+	room     chan struct{} // holds one token when half the ring is free
+}
+
+// put appends jobs and blocks while the ring is full.
+func (q *inbox) put(ctx context.Context, jobs []Job) (int, error) {
+	taken := 0
+	for {
+		q.mu.Lock()
+		if q.finished {
+			q.mu.Unlock()
+			return taken, ErrStopped
+		}
+		for taken < len(jobs) && q.n < len(q.jobs) {
+			q.jobs[(q.head+q.n)%len(q.jobs)] = jobs[taken]
+			q.n++
+			taken++
+		}
+		q.mu.Unlock()
+		q.shared.wakeHungry()
+		if taken == len(jobs) {
+			return taken, nil
+		}
+		select {
+		case <-q.room:
+		case <-ctx.Done():
+			return taken, ctx.Err()
+		}
+	}
+}
+
+// take moves jobs into dst and returns how many; over reports that no more will ever come.
+func (q *inbox) take(dst []Job) (n int, over bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	n = min(len(dst), q.n)
+	for i := range n {
+		dst[i] = q.jobs[(q.head+i)%len(q.jobs)]
+	}
+	q.head = (q.head + n) % len(q.jobs)
+	q.n -= n
+	if n > 0 && q.n <= len(q.jobs)/2 {
+		signal(q.room)
+	}
+	return n, q.finished && q.n == 0
+}
+
+func (q *inbox) finish() {
+	q.mu.Lock()
+	q.finished = true
+	q.mu.Unlock()
+	signal(q.room)
+}
+
+// outbox is the queue of outcomes.
+type outbox struct {
+	mu     sync.Mutex
+	done   []Outcome
+	length atomic.Int64
+	closed bool
+	ready  chan struct{}
+}
+
+func (q *outbox) put(outcomes []Outcome) {
+	q.mu.Lock()
+	q.done = append(q.done, outcomes...)
+	q.length.Store(int64(len(q.done)))
+	q.mu.Unlock()
+	signal(q.ready)
+}
+
+// isFull is a hint for admission: in-flight connections may still put theirs.
+func (q *outbox) isFull() bool { return q.length.Load() >= outboxSize }
+
+// take waits for outcomes and appends them to buf; false at the end.
+func (q *outbox) take(buf []Outcome) ([]Outcome, bool) {
+	for {
+		q.mu.Lock()
+		if len(q.done) > 0 {
+			buf = append(buf, q.done...)
+			clear(q.done) // lets the findings go
+			q.done = q.done[:0]
+			q.length.Store(0)
+			q.mu.Unlock()
+			return buf, true
+		}
+		closed := q.closed
+		q.mu.Unlock()
+		if closed {
+			return buf, false
+		}
+		<-q.ready
+	}
+}
+
+func (q *outbox) close() {
+	q.mu.Lock()
+	q.closed = true
+	q.mu.Unlock()
+	signal(q.ready)
+}
+
+// signal puts a token into a channel of capacity one, if there is none.
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}

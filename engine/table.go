@@ -1,0 +1,149 @@
+package engine
+
+import (
+	"syscall"
+
+	"sonde/internal/kernel/poller"
+	"sonde/internal/kernel/socket"
+	"sonde/protocol"
+	"sonde/ringbuf"
+)
+
+// table holds the connections of one loop. A row is what a connection costs for as long as it lives; a flight is what it
+// borrows only while something is going on, so that an idle connection is a row, a node of the wheel and nothing
+// else. Neither holds a pointer (a test proves it), so the garbage collector does not look into them; exchanges do, and
+// stand apart.
+type table struct {
+	rows      []row
+	freeRows  []uint32
+	flights   []flight
+	exchanges []protocol.Exchange // by flight; nil where nothing is said
+	unsent    [][][]byte          // by flight; what a Step sends and no buffer could be had for
+	freeSeats []uint32            // flights to be used again
+	live      int                 // rows in use
+}
+
+// none is the index of no flight.
+const none = ^uint32(0)
+
+// row is one connection. Its index is its slot.
+type row struct {
+	id            uint64      // the submitter's
+	idleUntil     int64       // while IDLE: when it has been idle for too long; 0: never
+	nextHeartbeat int64       // while IDLE: when to open the next exchange; 0: never
+	remote        socket.Addr // 24 bytes
+	fd            int32       // -1 while INIT
+	generation    uint32      // of the slot; never 0
+	seat          uint32      // the flight, or none
+	profile       uint16
+	state         State
+	flags         rowFlags
+}
+
+type rowFlags uint8
+
+const (
+	peerClosed rowFlags = 1 << iota // the peer's FIN has been read
+	reported                        // the outcome is out; the row only closes
+)
+
+// flight is what a connection borrows from its dial to its verdict, and again for each heartbeat. Moments are those of
+// the loop's clock; 0 is "not yet".
+type flight struct {
+	dueAt         int64 // when it should have been dialled
+	dialedAt      int64
+	establishedAt int64
+	requestAt     int64 // when the last request was handed to the kernel, or listening began
+	firstByteAt   int64 // the first byte after the first request
+	lastByteAt    int64
+	phaseUntil    int64 // the limit of the phase: connect, handshake or read
+	targetUntil   int64 // the target's whole time budget
+	quiet         int64 // nanoseconds of silence that end the exchange; 0: none
+	pausedAt      int64 // its reads wait for a buffer since then; 0: they do not
+	in            ringbuf.Ring
+	out           ringbuf.Ring
+	kernelRTT     uint32 // microseconds
+	pending       syscall.Errno
+	discarded     uint32 // bytes thrown away while CLOSING
+	queued        queueSet
+}
+
+// queueSet says in which of the loop's lists a flight stands, so that it stands in each at most once.
+type queueSet uint8
+
+const (
+	inPaused queueSet = 1 << iota
+	inUnread
+)
+
+// insert takes a row for a new connection, in INIT, with a flight.
+func (t *table) insert(id uint64, remote socket.Addr, profile uint16) uint32 {
+	var slot uint32
+	if n := len(t.freeRows); n > 0 {
+		slot = t.freeRows[n-1]
+		t.freeRows = t.freeRows[:n-1]
+	} else {
+		slot = uint32(len(t.rows))
+		t.rows = append(t.rows, row{generation: 1})
+	}
+	generation := t.rows[slot].generation
+	t.rows[slot] = row{id: id, remote: remote, fd: -1, generation: generation, seat: none, profile: profile}
+	t.board(slot)
+	t.live++
+	return slot
+}
+
+// board gives the row a flight.
+func (t *table) board(slot uint32) *flight {
+	var seat uint32
+	if n := len(t.freeSeats); n > 0 {
+		seat = t.freeSeats[n-1]
+		t.freeSeats = t.freeSeats[:n-1]
+	} else {
+		seat = uint32(len(t.flights))
+		t.flights = append(t.flights, flight{})
+		t.exchanges = append(t.exchanges, nil)
+		t.unsent = append(t.unsent, nil)
+	}
+	t.flights[seat] = flight{}
+	t.rows[slot].seat = seat
+	return &t.flights[seat]
+}
+
+// alight takes the row's flight back. Its rings must have been returned.
+func (t *table) alight(slot uint32) {
+	seat := t.rows[slot].seat
+	t.exchanges[seat] = nil
+	t.unsent[seat] = nil
+	t.freeSeats = append(t.freeSeats, seat)
+	t.rows[slot].seat = none
+}
+
+// remove frees the row. Tokens of its generation are stale from now on.
+func (t *table) remove(slot uint32) {
+	r := &t.rows[slot]
+	if r.seat != none {
+		t.alight(slot)
+	}
+	r.generation++
+	if r.generation == 0 { // after 2^32 uses of one slot; a Token of 0 is no Token
+		r.generation = 1
+	}
+	r.state = Closed
+	t.freeRows = append(t.freeRows, slot)
+	t.live--
+}
+
+// find returns the slot of a token, false if the token is stale.
+func (t *table) find(token poller.Token) (uint32, bool) {
+	slot := token.Slot()
+	if int(slot) >= len(t.rows) {
+		return 0, false
+	}
+	r := &t.rows[slot]
+	return slot, r.generation == token.Generation() && r.state != Closed && r.fd >= 0
+}
+
+func (t *table) token(slot uint32) poller.Token {
+	return poller.MakeToken(slot, t.rows[slot].generation)
+}

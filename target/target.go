@@ -2,7 +2,10 @@
 // order or permuted, without what is excluded. It also resolves names. It opens no connection to a target.
 package target
 
-import "net/netip"
+import (
+	"fmt"
+	"net/netip"
+)
 
 // Target is one thing to probe: an address and port, the name by which it is asked for, and the probe.
 type Target struct {
@@ -58,3 +61,26 @@ type InputError struct {
 	// Target holds what could be understood: an Excluded entry's address and port.
 	Target Target
 }
+
+// Error says where the entry stands, what it is and what is wrong with it. The entry is quoted, so that nothing in it can
+// steer a terminal.
+func (e *InputError) Error() string {
+	where := fmt.Sprintf("%s:%d", e.Origin, e.Line)
+	if e.Origin == originArgument {
+		where = fmt.Sprintf("%s %d", e.Origin, e.Line)
+	}
+	text := fmt.Sprintf("%s: %q: %s", where, e.Text, e.Reason)
+	if e.Hint != "" {
+		text += " (hint: " + e.Hint + ")"
+	}
+	return text
+}
+
+// Origins that are not a file.
+const (
+	originArgument = "argument"
+	originStdin    = "stdin"
+)
+
+// maxEntryText is how much of a bad entry an InputError repeats, in bytes: enough to find it, not enough to flood a terminal.
+const maxEntryText = 200

@@ -30,6 +30,12 @@ func FuzzParts(f *testing.F, newParser func() protocol.FrameParser, parts []uint
 	})
 }
 
+// Check is what [Fuzz] does with one input, for a fuzz target of one's own that varies the parser's settings too. Each
+// byte of pieces, plus one, is the length of a piece, over and over.
+func Check(newParser func() protocol.FrameParser, stream, pieces []byte) error {
+	return kit{newParser: newParser}.checkAny(stream, edgesOf(pieces, len(stream)))
+}
+
 // checkAny compares the stream in one piece with the same stream split at the edges.
 func (k kit) checkAny(stream []byte, edges []int) error {
 	p := k.newParser()
@@ -46,7 +52,7 @@ func (k kit) checkAny(stream []byte, edges []int) error {
 	return k.compare(whole, split, edges)
 }
 
-// edgesOf turns pieces, each byte the length of one piece, over and over, into edges of a stream of n bytes.
+// edgesOf turns pieces (see [Check]) into the edges of a stream of n bytes.
 func edgesOf(pieces []byte, n int) []int {
 	var edges []int
 	for at, i := 0, 0; at < n && len(pieces) > 0; i++ {

@@ -108,12 +108,12 @@ func (l *lines) next() (line []byte, isLong bool, err error) {
 			return line, isLong, nil
 		}
 		l.isReading = false
-		origin, closeErr := l.files[0].origin, l.closeFirst()
+		closeErr := l.closeFirst()
 		if err == io.EOF {
 			err = closeErr
 		}
 		if err != nil {
-			return nil, false, fmt.Errorf("target list %s: %w", origin, err)
+			return nil, false, fmt.Errorf("target list %s: %w", l.origin, err)
 		}
 	}
 	return nil, false, io.EOF

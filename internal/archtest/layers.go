@@ -1,0 +1,189 @@
+package archtest
+
+import (
+	"go/token"
+	"path"
+	"slices"
+	"strings"
+)
+
+// layer says what the packages of some folders may import from this module. For a folder the first row that names it
+// holds; a folder in no row is a violation, so that a new layer is a decision.
+type layer struct {
+	of    string   // see within
+	may   []string // see within
+	tests []string // what its tests may import besides, next to testSupport
+}
+
+// bottom is what everything above the engine may use.
+var bottom = []string{
+	"protocol/...", "ringbuf", "target/...", "report/...",
+	"internal/clock", "internal/histogram", "internal/jsonappend", "internal/kernel/...", "internal/rate", "internal/timewheel",
+}
+
+// layers is the import rule, from the top down.
+var layers = []layer{
+	{of: "cmd/...", may: slices.Concat([]string{"cmd/...", "watch/...", "bench/...", "scan/...", "serve/...", "engine", "probes/..."}, bottom)},
+	{of: "watch/...", may: slices.Concat([]string{"watch/...", "scan/...", "engine", "probes/..."}, bottom)},
+	{of: "bench/...", may: slices.Concat([]string{"bench/...", "scan/...", "engine", "probes/..."}, bottom)},
+	{of: "scan/...", may: slices.Concat([]string{"scan/...", "engine", "probes/..."}, bottom)},
+	{of: "serve/...", may: slices.Concat([]string{"serve/...", "engine", "internal/testpeer"}, bottom)},
+
+	// The engine knows no target, no probe and no wire format.
+	{of: "engine/...", may: []string{
+		"engine/internal/...", "protocol", "ringbuf",
+		"internal/clock", "internal/histogram", "internal/kernel/...", "internal/rate", "internal/timewheel",
+	}},
+
+	// Probes know wire formats and each other only through builtin, which knows them all.
+	{of: "probes", may: []string{"protocol", "target"}},
+	{of: "probes/builtin", may: []string{"probes", "probes/*"}},
+	{of: "probes/internal/...", may: []string{"probes", "probes/internal/...", "protocol/...", "target", "internal/jsonappend"}},
+	{of: "probes/...", may: []string{"probes", "probes/internal/...", "protocol/...", "target", "internal/jsonappend"}},
+	{of: "docs/...", may: []string{"probes", "protocol/...", "target", "internal/jsonappend"}}, // worked examples
+
+	// Wire formats know the contract only: bytes in, frames out.
+	{of: "protocol"},
+	{of: "protocol/...", may: []string{"protocol"}},
+
+	{of: "ringbuf"},
+	{of: "target/...", may: []string{"target/...", "internal/clock"}},
+	{of: "report/...", may: []string{"report/...", "internal/clock", "internal/histogram", "internal/jsonappend"}},
+
+	// internal: leaves, but for what simulates or wraps another.
+	{of: "internal/kernel/...", may: []string{"internal/clock"}},
+	{of: "internal/simkernel/...", may: []string{"internal/clock", "internal/kernel/poller", "internal/kernel/socket"}},
+	{
+		// Its tests hold the status words that it promises against the closed set.
+		of: "internal/testpeer/...", may: []string{"internal/clock"}, tests: []string{"report"},
+	},
+	{of: "internal/*"},
+}
+
+// testSupport are the packages that exist for tests. Any test may import them; of other code only what layers allows,
+// which is serve's use of testpeer.
+var testSupport = []string{
+	"internal/archtest", "internal/simkernel/...", "internal/testpeer/...", "internal/testserver/...",
+	"protocol/protocoltest", "probes/probetest",
+}
+
+// library says where a library from outside may be imported.
+type library struct {
+	path string   // the import path, or its beginning up to a "/"
+	may  []string // see within
+	// tests allows it in any test as well.
+	tests bool
+}
+
+// libraries binds each library to its one place, so that replacing it stays a change of one folder. A library that is not
+// here is free.
+var libraries = []library{
+	// simkernel takes the names of errnos from it, for its traces.
+	{"golang.org/x/sys", []string{"internal/kernel/...", "internal/simkernel", "internal/testpeer"}, true},
+	{"github.com/panjf2000/gnet/v2", []string{"internal/kernel/poller", "serve/...", "bench/..."}, false},
+	{"github.com/urfave/cli/v2", []string{"cmd/..."}, false},
+	{"github.com/HdrHistogram/hdrhistogram-go", []string{"internal/histogram"}, false},
+	{"github.com/google/go-cmp", testSupport, true},
+	{"github.com/rogpeppe/go-internal", testSupport, true},
+	{"testing", testSupport, true},
+}
+
+func checkLayers(c *checker) {
+	missing := map[string]bool{}
+	for _, f := range c.files {
+		row := slices.IndexFunc(layers, func(l layer) bool { return within(f.dir, l.of) })
+		if row < 0 {
+			if !missing[f.dir] {
+				c.reportDir(f.dir, "this folder is in no row of the table of layers")
+			}
+			missing[f.dir] = true
+			continue
+		}
+		for p, pos := range f.imports {
+			dir, ok := inModule(p)
+			if ok && dir != f.dir && !allowed(f, layers[row], dir) {
+				c.report(f, pos, "%s may not import %s", f.dir, dir)
+			}
+		}
+	}
+}
+
+// allowed reports whether f, which is in layer l, may import dir.
+func allowed(f *file, l layer, dir string) bool {
+	if f.test {
+		return within(dir, l.may...) || within(dir, l.tests...) || within(dir, testSupport...)
+	}
+	if within(dir, testSupport...) {
+		// A wide pattern does not let it in, only its own name does.
+		return slices.Contains(l.may, dir)
+	}
+	return within(dir, l.may...)
+}
+
+func checkLibraries(c *checker) {
+	for _, f := range c.files {
+		for p, pos := range f.imports {
+			for _, l := range libraries {
+				if p != l.path && !strings.HasPrefix(p, l.path+"/") || within(f.dir, l.may...) || l.tests && f.test {
+					continue
+				}
+				c.report(f, pos, "%s may be imported by %s only", p, strings.Join(l.may, ", "))
+			}
+		}
+	}
+}
+
+// checkCycles follows the imports of all platforms together: a cycle that no single build has is one all the same. Test
+// files are left out; a package's external test may import what imports the package.
+func checkCycles(c *checker) {
+	type edge struct {
+		f   *file
+		pos token.Pos
+	}
+	edges := map[string]map[string]edge{}
+	for _, f := range c.files {
+		for p, pos := range f.imports {
+			if dir, ok := inModule(p); ok && !f.test {
+				if edges[f.dir] == nil {
+					edges[f.dir] = map[string]edge{}
+				}
+				edges[f.dir][dir] = edge{f, pos}
+			}
+		}
+	}
+	reaches := func(from, to string) bool {
+		seen, queue := map[string]bool{}, []string{from}
+		for len(queue) > 0 {
+			dir := queue[0]
+			queue = queue[1:]
+			if dir == to {
+				return true
+			}
+			for next := range edges[dir] {
+				if !seen[next] {
+					seen[next] = true
+					queue = append(queue, next)
+				}
+			}
+		}
+		return false
+	}
+	for dir, targets := range edges {
+		for next, e := range targets {
+			if reaches(next, dir) {
+				c.report(e.f, e.pos, "%s imports %s, which leads back to it", dir, next)
+			}
+		}
+	}
+}
+
+func checkNames(c *checker) {
+	seen := map[string]bool{}
+	for _, f := range c.files {
+		base := path.Base(f.dir)
+		if slices.Contains([]string{"utils", "util", "common", "pkg", "lib", "helpers", "misc"}, base) && !seen[f.dir] {
+			seen[f.dir] = true
+			c.reportDir(f.dir, "%q says nothing: put the code beside its caller", base)
+		}
+	}
+}

@@ -78,7 +78,8 @@ type Limits struct {
 // off is a limit that never passes: about 292 years.
 const off = time.Duration(1<<63 - 1)
 
-func (l Limits) withDefaults() Limits {
+// WithDefaults returns l with its zero fields set; a negative limit becomes one that never passes.
+func (l Limits) WithDefaults() Limits {
 	set := func(d *time.Duration, def time.Duration) {
 		switch {
 		case *d == 0:
@@ -221,7 +222,7 @@ func (c Config) withDefaults() Config {
 	}
 	profiles := make([]Profile, len(c.Profiles))
 	for i, p := range c.Profiles {
-		p.Limits = p.Limits.withDefaults()
+		p.Limits = p.Limits.WithDefaults()
 		profiles[i] = p
 	}
 	c.Profiles = profiles
@@ -255,12 +256,21 @@ func (e *Engine) Submit(ctx context.Context, jobs []Job) (int, error) {
 	return e.shared.inbox.put(ctx, jobs)
 }
 
-// Outcomes waits for outcomes and appends them to buf. It reports false when all loops have ended and every outcome has
-// been handed out.
-func (e *Engine) Outcomes(buf []Outcome) ([]Outcome, bool) {
-	buf, ok := e.shared.outbox.take(buf)
+// Ready returns a channel that gets a token when there are outcomes to take, or when the last was taken.
+func (e *Engine) Ready() <-chan struct{} { return e.shared.outbox.ready }
+
+// Outcomes appends the outcomes that are there to buf, without waiting. It reports false when all loops have ended and
+// every outcome has been handed out.
+func (e *Engine) Outcomes(buf []Outcome) (outcomes []Outcome, more bool) {
+	buf, more = e.shared.outbox.take(buf)
 	e.shared.wakeHungry()
-	return buf, ok
+	return buf, more
+}
+
+// QueueBound is how many jobs can be between Submit and Outcomes at most.
+func (c Config) QueueBound() int {
+	c = c.withDefaults()
+	return inboxSize + outboxSize + c.Connections + c.Loops*2*dialsPerRound
 }
 
 // Finish says that no more jobs will come. The loops end when all jobs have ended.

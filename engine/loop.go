@@ -66,7 +66,10 @@ func newLoop(cfg *Config, shared *shared, index int, p poller.Poller, s socket.S
 func (l *loop) run() error {
 	l.poller.Wake() // the first batch: there may be jobs already
 	err := l.poller.Run(l.onBatch)
-	if err != nil {
+	if err != nil { // what was given to this loop is handed back, so that nothing waits for it
+		l.shared.stopping.Store(true)
+		l.shared.inbox.finish()
+		l.turnAway()
 		l.cancelAll()
 		l.deliver()
 	}

@@ -137,25 +137,15 @@ func (q *outbox) put(outcomes []Outcome) {
 // isFull is a hint for admission: in-flight connections may still put theirs.
 func (q *outbox) isFull() bool { return q.length.Load() >= outboxSize }
 
-// take waits for outcomes and appends them to buf; false at the end.
-func (q *outbox) take(buf []Outcome) ([]Outcome, bool) {
-	for {
-		q.mu.Lock()
-		if len(q.done) > 0 {
-			buf = append(buf, q.done...)
-			clear(q.done) // lets the findings go
-			q.done = q.done[:0]
-			q.length.Store(0)
-			q.mu.Unlock()
-			return buf, true
-		}
-		closed := q.closed
-		q.mu.Unlock()
-		if closed {
-			return buf, false
-		}
-		<-q.ready
-	}
+// take appends what is there to buf; more is false at the end.
+func (q *outbox) take(buf []Outcome) (outcomes []Outcome, more bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	buf = append(buf, q.done...)
+	clear(q.done) // lets the findings go
+	q.done = q.done[:0]
+	q.length.Store(0)
+	return buf, !q.closed
 }
 
 func (q *outbox) close() {

@@ -1,0 +1,215 @@
+package scan
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	"sonde/engine"
+	"sonde/report"
+)
+
+// flushEvery is how often records are handed to the operating system: half of what is promised.
+const flushEvery = 50 * time.Millisecond
+
+// collector turns outcomes and notes into records. It belongs to the goroutine of Run.
+type collector struct {
+	scan     *Scan
+	summary  *report.Summary
+	record   report.Record // used again for each
+	released []uint32
+	sinkErr  error // the first; nothing is written after it
+	start    time.Time
+	end      time.Time
+}
+
+func newCollector(s *Scan) *collector {
+	return &collector{scan: s, summary: report.NewSummary(), start: s.clk.Wall(s.clk.Now())}
+}
+
+// collect writes records until the feeder and the engine have ended.
+func (c *collector) collect(ctx context.Context, cancel context.CancelCauseFunc, fed <-chan error) error {
+	s := c.scan
+	ticker := time.NewTicker(flushEvery)
+	defer ticker.Stop()
+	var feedErr error
+	abort := s.abort
+	stopped := ctx.Done()
+	var outcomes []engine.Outcome
+	for running := true; running; {
+		select {
+		case <-s.engine.Ready():
+			outcomes, running = s.engine.Outcomes(outcomes[:0])
+			c.takeOutcomes(outcomes)
+		case n := <-s.notes:
+			c.takeNote(&n)
+		case feedErr = <-fed:
+			fed = nil
+		case <-ticker.C:
+			c.flush()
+		case <-abort:
+			abort = nil
+			cancel(context.Canceled)
+			s.engine.Abort()
+		case <-stopped:
+			stopped = nil
+			s.engine.Stop()
+		}
+		if c.sinkErr != nil && abort != nil {
+			abort = nil // nobody will see what is in flight
+			cancel(c.sinkErr)
+			s.engine.Abort()
+		}
+	}
+	if fed != nil && ctx.Err() == nil {
+		feedErr = <-fed
+	}
+	c.drainNotes()
+	c.flush()
+	c.end = s.clk.Wall(s.clk.Now())
+	if c.sinkErr != nil {
+		return c.sinkErr
+	}
+	return feedErr
+}
+
+// drainNotes takes what the feeder left.
+func (c *collector) drainNotes() {
+	for {
+		select {
+		case n := <-c.scan.notes:
+			c.takeNote(&n)
+		default:
+			return
+		}
+	}
+}
+
+func (c *collector) takeOutcomes(outcomes []engine.Outcome) {
+	c.released = c.released[:0]
+	for i := range outcomes {
+		o := &outcomes[i]
+		if o.Cause != engine.NotDialed {
+			c.takeOutcome(o)
+		}
+		c.released = append(c.released, uint32(o.ID))
+	}
+	clear(outcomes) // lets the findings go
+	c.scan.flights.release(c.released)
+}
+
+func (c *collector) takeOutcome(o *engine.Outcome) {
+	s := c.scan
+	e := &s.flights.entries[o.ID]
+	j := s.statusOf(o)
+	r := &c.record
+	*r = report.Record{
+		IP: e.target.Addr, Port: e.target.Port, Domain: e.target.Domain, Tag: e.target.Tag, Probe: e.target.Probe,
+		Status: j.status, Side: j.side, Error: j.text, Attempts: 1,
+		Timing: report.Timing{
+			SchedDelay: o.SchedDelay, DNS: e.dns, Connect: o.Connect, KernelRTT: o.KernelRTT,
+			TLS: report.Absent, FirstByte: o.FirstByte, Total: o.Total,
+		},
+	}
+	if o.DialedAt != 0 {
+		r.Timestamp = s.clk.Wall(o.DialedAt)
+	} else {
+		r.Timestamp, r.Attempts = s.clk.Wall(o.EndedAt), 0
+	}
+	if o.Conclusion.Finding != nil {
+		r.Result = o.Conclusion.Finding
+	}
+	*e = entry{} // lets the strings go
+	c.write(r)
+}
+
+func (c *collector) takeNote(n *note) {
+	r := &c.record
+	t := &n.target
+	*r = report.Record{
+		Timestamp: c.scan.clk.Wall(c.scan.clk.Now()), IP: t.Addr, Port: t.Port, Domain: t.Domain, Tag: t.Tag, Probe: t.Probe,
+		Status: n.status, Side: n.side, Error: n.text, Timing: report.NoTiming,
+	}
+	r.Timing.DNS = n.dns
+	c.write(r)
+}
+
+func (c *collector) write(r *report.Record) {
+	if c.sinkErr != nil {
+		return
+	}
+	if err := c.scan.cfg.Sink.Write(r); err != nil {
+		c.sinkErr = fmt.Errorf("write the records: %w", err)
+		return
+	}
+	c.summary.Add(r)
+	c.scan.progress.statuses[r.Status].Add(1)
+}
+
+func (c *collector) flush() {
+	if c.sinkErr != nil {
+		return
+	}
+	if err := c.scan.cfg.Sink.Flush(); err != nil {
+		c.sinkErr = fmt.Errorf("write the records: %w", err)
+	}
+}
+
+// report sums up the run.
+func (s *Scan) report(ctx context.Context, c *collector) *report.Run {
+	stats := s.engine.Stats()
+	run := &report.Run{
+		Start: c.start, End: c.end, Targets: s.progress.targets.Load(), Summary: c.summary,
+		Config: s.settings(stats.Loops),
+		Engine: report.Engine{
+			Loops: stats.Loops, InFlightMax: uint64(stats.InFlightMax), Opened: stats.Opened, Closed: stats.Closed,
+			Established: stats.Established, FDWaits: stats.FDWaits, PortWaits: stats.PortWaits, BufferWaits: stats.BufferWaits,
+			StaleEvents: stats.StaleEvents, Illegal: stats.Illegal, LoopLag: report.DistributionOf(stats.LoopLag),
+			Buffers: report.Buffers{
+				HighWaterBytes: uint64(stats.Buffers.HighWaterBytes), BlockBytes: uint64(stats.Buffers.BlockBytes), Refused: stats.Buffers.Refused,
+			},
+		},
+	}
+	if cause := context.Cause(ctx); cause != nil {
+		run.Stopped = cause.Error()
+	} else {
+		in := s.source.Stats() // the feeder has ended
+		run.Excluded = in.BlockExcluded + in.BlockUnroutable
+	}
+	return run
+}
+
+// Settings is what a scan worked by, for the metadata: defaults filled in.
+type Settings struct {
+	Probes           []string `json:"probes"`
+	Connections      int      `json:"connections"`
+	Descriptors      int      `json:"descriptors"`
+	Rate             float64  `json:"rate,omitempty"`
+	Loops            int      `json:"loops"`
+	Sources          []string `json:"source_ip,omitempty"`
+	Close            string   `json:"close"`
+	ConnectTimeoutUS int64    `json:"connect_timeout_us"`
+	ReadTimeoutUS    int64    `json:"read_timeout_us"`
+	TargetTimeoutUS  int64    `json:"target_timeout_us"`
+	Seed             string   `json:"seed"` // a string: JSON numbers are exact to 2^53 only
+	Shards           int      `json:"shards"`
+	Shard            int      `json:"shard"`
+	MaxTargets       uint64   `json:"max_targets,omitempty"`
+}
+
+func (s *Scan) settings(loops int) Settings {
+	set := Settings{
+		Connections: s.cfg.Connections, Descriptors: s.fdBudget, Rate: s.cfg.Rate, Loops: loops, Close: s.cfg.Close.String(),
+		ConnectTimeoutUS: s.limits.Connect.Microseconds(), ReadTimeoutUS: s.limits.Read.Microseconds(),
+		TargetTimeoutUS: s.limits.Target.Microseconds(), Seed: strconv.FormatUint(s.cfg.Seed, 10),
+		Shards: max(s.cfg.Shards, 1), Shard: s.cfg.Shard, MaxTargets: s.cfg.MaxTargets,
+	}
+	for _, c := range s.catalogue.chosen {
+		set.Probes = append(set.Probes, c.Name)
+	}
+	for _, ip := range s.cfg.Sources {
+		set.Sources = append(set.Sources, ip.String())
+	}
+	return set
+}

@@ -1,0 +1,168 @@
+// Package scan joins a source of targets, the probes, the engine and a sink: targets go in, one true record per target
+// comes out. It decides the status of each outcome, and with it whose fault a failure is (statusOf).
+package scan
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"net/netip"
+	"strings"
+	"time"
+
+	"sonde/engine"
+	"sonde/internal/clock"
+	"sonde/probes"
+	"sonde/probes/builtin"
+	"sonde/report"
+	"sonde/target"
+)
+
+// Config says what to scan and how. The zero value of a field means its default.
+type Config struct {
+	// Args, InputFiles and Stdin name the targets as target.Options has them.
+	Args       []string
+	InputFiles []string
+	Stdin      io.Reader
+	// Ports are for entries without a port of their own; empty: the port of each probe.
+	Ports []target.PortRange
+	// Probes are names of probes, each run against each target; default tcp.
+	Probes []string
+	// Triggers map a target line's tag to the name of the probe to run instead.
+	Triggers map[string]string
+	// Options is what the probes say and want to hear.
+	Options probes.Options
+	// Exclude is never touched; nil excludes nothing.
+	Exclude *target.Set
+	// Family limits names to one kind of address, AllIPs probes each address of a name rather than its first.
+	Family target.Family
+	AllIPs bool
+	// Seed, Shards, Shard and MaxTargets are as target.Options has them.
+	Seed          uint64
+	Shards, Shard int
+	MaxTargets    uint64
+	// MaxRuntime stops the scan after so long; 0 does not.
+	MaxRuntime time.Duration
+
+	// Connections in flight; default 1000. Rate in dials a second; 0 is no limit. Loops; default one a CPU.
+	Connections int
+	Rate        float64
+	Loops       int
+	// Sources are local addresses to dial from in turn.
+	Sources []netip.Addr
+	// Limits are the time limits; zero fields mean the engine's defaults. A Target limit of 0 means 30 s.
+	Limits engine.Limits
+	// Close says how connections end; the default leaves no TIME_WAIT.
+	Close CloseMode
+
+	// Sink takes the records. Run flushes it at least every 100 ms and does not close it.
+	Sink report.Sink
+	// Log hears of trouble that is not one target's; nil is silent.
+	Log *slog.Logger
+	// Lookup resolves names; default the system's resolver.
+	Lookup target.LookupFunc
+	// Clock tells the time; default the system's.
+	Clock clock.Clock
+}
+
+// CloseMode is how connections are ended.
+type CloseMode uint8
+
+const (
+	// CloseReset ends them by RST: no TIME_WAIT, no wait for the peer.
+	CloseReset CloseMode = iota
+	// CloseFIN ends them politely. Each costs a local port for 60 s of TIME_WAIT.
+	CloseFIN
+)
+
+// String returns the word of --close.
+func (m CloseMode) String() string { return [...]string{"rst", "fin"}[m] }
+
+// defaultTargetLimit is the whole time budget of a target.
+const defaultTargetLimit = 30 * time.Second
+
+// UsageError is a Config that can't be meant: the caller should say so and exit 2. Other errors of New are trouble with
+// the machine or the input (exit 1).
+type UsageError struct {
+	Flag string // the flag at fault, "--probe"
+	Text string // what is wrong with it
+	Hint string // how to mend it; may be empty
+}
+
+// Error implements error.
+func (e *UsageError) Error() string { return e.Flag + ": " + e.Text }
+
+// catalogue is the probes of a scan, in the order of the engine's profiles.
+type catalogue struct {
+	probes  []probes.Probe
+	indexes map[string]uint16
+	chosen  []target.Choice          // what each target gets
+	tagged  map[string]target.Choice // what a tag gets instead
+	schemes map[string]target.Choice
+}
+
+// newCatalogue finds and configures the probes that cfg names, and those that a URL may choose.
+func newCatalogue(cfg *Config) (*catalogue, error) {
+	c := &catalogue{
+		indexes: make(map[string]uint16),
+		tagged:  make(map[string]target.Choice),
+		schemes: make(map[string]target.Choice),
+	}
+	names := cfg.Probes
+	if len(names) == 0 {
+		names = []string{"tcp"}
+	}
+	for _, name := range names {
+		choice, err := c.add("--probe", name, cfg.Options)
+		if err != nil {
+			return nil, err
+		}
+		c.chosen = append(c.chosen, choice)
+	}
+	for tag, name := range cfg.Triggers {
+		choice, err := c.add("--trigger", name, cfg.Options)
+		if err != nil {
+			return nil, err
+		}
+		c.tagged[tag] = choice
+	}
+	for _, p := range builtin.All() {
+		about := p.About()
+		for _, scheme := range about.Schemes {
+			choice, err := c.add("--probe", about.Name, cfg.Options)
+			if err != nil {
+				return nil, err
+			}
+			c.schemes[scheme] = choice
+		}
+	}
+	return c, nil
+}
+
+func (c *catalogue) add(flag, name string, o probes.Options) (target.Choice, error) {
+	p, ok := builtin.Find(name)
+	if !ok {
+		return target.Choice{}, &UsageError{Flag: flag, Text: fmt.Sprintf("there is no probe %q", name), Hint: "one of " + probeNames()}
+	}
+	choice := target.Choice{Name: name, Port: p.About().Port}
+	if _, ok := c.indexes[name]; ok {
+		return choice, nil
+	}
+	if configurable, ok := p.(probes.Configurable); ok {
+		var err error
+		if p, err = configurable.Configure(o); err != nil {
+			return target.Choice{}, &UsageError{Flag: flag + " " + name, Text: err.Error()}
+		}
+	}
+	c.indexes[name] = uint16(len(c.probes))
+	c.probes = append(c.probes, p)
+	return choice, nil
+}
+
+func probeNames() string {
+	var names []string
+	for _, p := range builtin.All() {
+		names = append(names, p.About().Name)
+	}
+	return strings.Join(names, ", ")
+}

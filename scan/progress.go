@@ -1,0 +1,71 @@
+package scan
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"sonde/engine"
+	"sonde/internal/clock"
+	"sonde/report"
+)
+
+// progress is what others may read of a running scan.
+type progress struct {
+	limit     uint64        // Config.MaxTargets
+	targets   atomic.Uint64 // that the source gave
+	remaining atomic.Uint64 // as the source last told
+	exact     atomic.Bool
+	statuses  [report.NumStatuses]atomic.Uint64
+
+	mu      sync.Mutex
+	clk     clock.Clock
+	engine  *engine.Engine
+	started int64
+	last    struct { // the snapshot before, for the rate
+		at   int64
+		done uint64
+	}
+}
+
+func (p *progress) begin(clk clock.Clock, e *engine.Engine) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.clk, p.engine, p.started = clk, e, clk.Now()
+	p.last.at = p.started
+}
+
+// left notes how many targets the source still has.
+func (p *progress) left(n uint64, exact bool) {
+	p.remaining.Store(n)
+	p.exact.Store(exact)
+}
+
+// snapshot tells the state of the run; its rate is that since the snapshot before.
+func (p *progress) snapshot() report.Snapshot {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.clk == nil {
+		return report.Snapshot{}
+	}
+	now := p.clk.Now()
+	shot := report.Snapshot{Elapsed: time.Duration(now - p.started), Exact: p.exact.Load()}
+	for i := range p.statuses {
+		n := p.statuses[i].Load()
+		shot.Statuses[i] = n
+		shot.Done += n
+	}
+	if left := p.remaining.Load(); left > 0 || shot.Exact {
+		shot.Total = p.targets.Load() + left
+		if p.limit > 0 {
+			shot.Total = min(shot.Total, p.limit)
+		}
+		shot.Total = max(shot.Total, shot.Done)
+	}
+	shot.InFlight = uint64(max(p.engine.Stats().InFlight, 0))
+	if since := now - p.last.at; since > 0 {
+		shot.Rate = float64(shot.Done-p.last.done) / (float64(since) / 1e9)
+	}
+	p.last.at, p.last.done = now, shot.Done
+	return shot
+}

@@ -1,0 +1,131 @@
+package scan
+
+import (
+	"fmt"
+	"syscall"
+	"time"
+
+	"sonde/engine"
+	"sonde/internal/kernel/socket"
+	"sonde/protocol"
+	"sonde/report"
+)
+
+// judgement is what a record says of how a target ended.
+type judgement struct {
+	status report.Status
+	side   report.Side
+	text   string
+}
+
+// statusOf maps an outcome to a status, once and here only (docs/adr/0003). The blame follows the call that gave the
+// errno: connect(2) itself speaks of this machine and its routes, SO_ERROR and reads of what came over the network; a
+// refusal or a reset is the peer's in any case.
+func (s *Scan) statusOf(o *engine.Outcome) judgement {
+	limits := &s.limits
+	switch o.Cause {
+	case engine.Answered, engine.Parked:
+		return ofConclusion(&o.Conclusion)
+	case engine.ConnectFailed:
+		return ofConnectErrno(o.Call, o.Errno)
+	case engine.ConnectTimeout:
+		return judgement{report.ConnectionTimeout, report.SideRemote, "no answer to the connect within " + short(limits.Connect)}
+	case engine.ReadTimeout:
+		return judgement{report.IOTimeout, report.SideRemote, "no whole answer within " + short(limits.Read)}
+	case engine.TargetTimeout:
+		return judgement{ofTargetTimeout(o.State), report.SideRemote, "target's time budget of " + short(limits.Target) + " is spent"}
+	case engine.Reset:
+		return ofReadErrno(o.Call, o.Errno)
+	case engine.IdleTimeout:
+		return judgement{report.IOTimeout, report.SideRemote, "silent for longer than the idle limit"}
+	case engine.PeerClosed:
+		return judgement{report.ConnectionClosed, report.SideRemote, "peer closed a kept connection"}
+	case engine.FDLimit:
+		return judgement{report.LocalFDLimit, report.SideLocal, "no file descriptor for a minute: " + o.Errno.Error()}
+	case engine.PortsExhausted:
+		return judgement{report.LocalPortExhausted, report.SideLocal, "no local port for a minute: " + o.Errno.Error()}
+	case engine.BuffersExhausted:
+		return judgement{report.LocalError, report.SideLocal, "no buffer for a minute"}
+	case engine.Cancelled:
+		return judgement{report.Cancelled, report.SideLocal, "stopped while in flight"}
+	}
+	return judgement{report.LocalError, report.SideLocal, fmt.Sprintf("unknown end %d", o.Cause)}
+}
+
+func ofConclusion(c *protocol.Conclusion) judgement {
+	j := judgement{status: report.Success, text: c.Reason}
+	switch c.Verdict {
+	case protocol.Success:
+		return judgement{}
+	case protocol.NotSpoken:
+		j.status = report.ProtocolError
+	case protocol.Refused:
+		j.status = report.ApplicationError
+	case protocol.OverLimit:
+		j.status = report.ByteLimit
+	case protocol.Closed, protocol.Unfinished:
+		j.status = report.ConnectionClosed
+	}
+	j.side = report.SideRemote
+	return j
+}
+
+func ofTargetTimeout(s engine.State) report.Status {
+	switch s {
+	case engine.Connecting:
+		return report.ConnectionTimeout
+	case engine.Handshaking:
+		return report.TLSTimeout
+	}
+	return report.IOTimeout
+}
+
+// ofConnectErrno maps the errnos of connect(2), tcp(7) and icmp(7). What has no word of its own in the closed set goes to
+// the nearest one by what the user would do about it; the text keeps the errno.
+func ofConnectErrno(call socket.Call, errno syscall.Errno) judgement {
+	j := judgement{side: report.SideRemote, text: "connect: " + errno.Error()}
+	if call != socket.CallSOError {
+		j.side = report.SideLocal
+		j.text = call.String() + ": " + errno.Error()
+	}
+	switch errno {
+	case syscall.ECONNREFUSED:
+		j.status, j.side = report.ConnectionRefused, report.SideRemote
+	case syscall.ECONNRESET, syscall.ECONNABORTED, syscall.EPIPE:
+		j.status, j.side = report.ConnectionReset, report.SideRemote
+	case syscall.ETIMEDOUT:
+		j.status = report.ConnectionTimeout
+	case syscall.EHOSTUNREACH, syscall.EHOSTDOWN:
+		j.status = report.HostUnreachable
+	case syscall.ENETUNREACH, syscall.ENETDOWN:
+		j.status = report.NetworkUnreachable
+	default:
+		if j.side == report.SideRemote {
+			j.status = report.HostUnreachable // ICMP told of a prohibition or a protocol problem on the way
+		} else {
+			j.status = report.LocalError
+		}
+	}
+	return j
+}
+
+// ofReadErrno maps the errnos of an established connection.
+func ofReadErrno(call socket.Call, errno syscall.Errno) judgement {
+	j := judgement{side: report.SideRemote, text: "established, then " + errno.Error()}
+	switch errno {
+	case syscall.ETIMEDOUT:
+		j.status = report.IOTimeout
+	case syscall.EHOSTUNREACH, syscall.EHOSTDOWN:
+		j.status = report.HostUnreachable
+	case syscall.ENETUNREACH, syscall.ENETDOWN:
+		j.status = report.NetworkUnreachable
+	case syscall.EFAULT, syscall.EBADF, syscall.EINVAL, syscall.ENOMEM, syscall.ENOBUFS:
+		j = judgement{report.LocalError, report.SideLocal, call.String() + ": " + errno.Error()}
+	default:
+		j.status = report.ConnectionReset
+	}
+	return j
+}
+
+// short writes a limit as the user would: "3.5s", not "3.500s".
+func short(d time.Duration) string { return d.String() }

@@ -121,7 +121,12 @@ func TestFileSizeLimit(t *testing.T) {
 // writeUnderLimit writes 200 lines of ten bytes to path, of which 99 and a half fit.
 func writeUnderLimit(path string) {
 	signal.Ignore(syscall.SIGXFSZ)
-	limit := syscall.Rlimit{Cur: 995, Max: 995}
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_FSIZE, &limit); err != nil {
+		panic(err)
+	}
+	before := limit
+	limit.Cur = 995
 	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &limit); err != nil {
 		panic(err)
 	}
@@ -133,4 +138,7 @@ func writeUnderLimit(path string) {
 		_ = w.WriteLine([]byte("123456789"))
 	}
 	os.Stdout.WriteString(w.Close().Error() + "\n")
+	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &before); err != nil { // the test binary may have coverage to write
+		panic(err)
+	}
 }

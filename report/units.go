@@ -23,11 +23,7 @@ func formatDuration(d time.Duration, ascii bool) string {
 	case us < 99_950_000:
 		return threeDigits(float64(us)/1e6) + "s"
 	}
-	s := int64((d + time.Second/2) / time.Second)
-	if s < 3600 {
-		return strconv.FormatInt(s/60, 10) + "m" + twoDigits(s%60) + "s"
-	}
-	return strconv.FormatInt(s/3600, 10) + "h" + twoDigits(s/60%60) + "m"
+	return formatElapsed(d)
 }
 
 // threeDigits writes v, which is from 1 to 999.5, with three digits.
@@ -42,3 +38,68 @@ func threeDigits(v float64) string {
 }
 
 func twoDigits(n int64) string { return string(appendTwoDigits(nil, int(n))) }
+
+// formatCount writes n with a comma between each three digits.
+func formatCount(n uint64) string {
+	s := strconv.FormatUint(n, 10)
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}
+
+// formatShare writes the share of part in whole as a percentage of five columns. A share that is not zero never reads 0 %,
+// and one that is not whole never reads 100 %.
+func formatShare(part, whole uint64) string {
+	if whole == 0 || part == 0 {
+		return "0%"
+	}
+	p := float64(part) / float64(whole) * 100
+	switch {
+	case part == whole:
+		return "100%"
+	case p < 0.1:
+		return "<0.1%"
+	case p > 99.9:
+		return ">99.9%"
+	}
+	return strconv.FormatFloat(p, 'f', 1, 64) + "%"
+}
+
+// formatElapsed writes d in whole seconds: "9s", "3m05s", "2h05m".
+func formatElapsed(d time.Duration) string {
+	s := int64(max(d, 0).Round(time.Second) / time.Second)
+	switch {
+	case s < 60:
+		return strconv.FormatInt(s, 10) + "s"
+	case s < 3600:
+		return strconv.FormatInt(s/60, 10) + "m" + twoDigits(s%60) + "s"
+	}
+	return strconv.FormatInt(s/3600, 10) + "h" + twoDigits(s/60%60) + "m"
+}
+
+// formatRate writes a rate in events a second.
+func formatRate(rate float64) string {
+	if rate < 10 {
+		return strconv.FormatFloat(max(rate, 0), 'f', 1, 64) + "/s"
+	}
+	return formatCount(uint64(rate+0.5)) + "/s"
+}
+
+// formatSigned is formatCount for a number that may be below zero.
+func formatSigned(n int64) string {
+	if n < 0 {
+		return "-" + formatCount(uint64(-n))
+	}
+	return formatCount(uint64(n))
+}
+
+// plural writes n and the noun, with an s unless n is one.
+func plural(n uint64, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return formatCount(n) + " " + noun + "s"
+}
+
+func micros(n int64) time.Duration { return time.Duration(n) * time.Microsecond }

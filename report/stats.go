@@ -1,0 +1,139 @@
+package report
+
+import (
+	"strings"
+	"time"
+
+	"sonde/internal/histogram"
+)
+
+// Phase is a phase of a target whose duration is summed up over a run.
+type Phase uint8
+
+// The phases, in the order of the metadata.
+const (
+	PhaseConnect   Phase = iota // Timing.Connect
+	PhaseKernelRTT              // Timing.KernelRTT
+	PhaseOurs                   // Connect minus KernelRTT, never below zero: what sonde itself added
+	PhaseTLS                    // Timing.TLS
+	PhaseFirstByte              // Timing.FirstByte
+	PhaseTotal                  // Timing.Total
+	NumPhases                   // how many there are; not a phase
+)
+
+var phaseWords = [NumPhases]string{"connect_us", "kernel_rtt_us", "ours_us", "tls_us", "first_byte_us", "total_us"}
+
+// String returns the word of the metadata.
+func (p Phase) String() string { return phaseWords[p] }
+
+// Counts holds a number for each status.
+type Counts [NumStatuses]uint64
+
+// Total is the sum of all.
+func (c *Counts) Total() uint64 {
+	sum := uint64(0)
+	for _, n := range c {
+		sum += n
+	}
+	return sum
+}
+
+// ProbeCount tells how many records a probe gave.
+type ProbeCount struct {
+	Probe     string
+	Records   uint64
+	Successes uint64
+}
+
+// maxProbes bounds the probes told apart: more than there are in the program. What goes beyond is counted as otherProbes.
+const (
+	maxProbes   = 64
+	otherProbes = "others"
+)
+
+// Summary sums up the records of a run in a memory that does not grow with their number (about 1.2 MB). It belongs to one
+// goroutine. Make one with [NewSummary].
+type Summary struct {
+	counts Counts
+	sides  [SidePolicy + 1]uint64
+	probes []ProbeCount // few: searched from the start
+	causes causes
+	phases [NumPhases]*histogram.Histogram
+}
+
+// NewSummary returns an empty Summary.
+func NewSummary() *Summary {
+	s := &Summary{causes: newCauses()}
+	for p := range s.phases {
+		s.phases[p] = histogram.New()
+	}
+	return s
+}
+
+// Add counts one record. Its cost does not depend on what was added before, and it allocates only at the first record of
+// a probe and of a cause.
+func (s *Summary) Add(r *Record) {
+	s.counts[r.Status]++
+	s.sides[r.Side]++
+	s.addProbe(r)
+	if r.Status != Success {
+		s.causes.add(r)
+	}
+	t := &r.Timing
+	s.addPhase(PhaseConnect, t.Connect)
+	s.addPhase(PhaseKernelRTT, t.KernelRTT)
+	if t.Connect >= 0 && t.KernelRTT >= 0 {
+		// Of whole microseconds, so that it is what anyone gets who subtracts the two in the records.
+		ours := t.Connect.Truncate(time.Microsecond) - t.KernelRTT.Truncate(time.Microsecond)
+		s.addPhase(PhaseOurs, max(ours, 0))
+	}
+	s.addPhase(PhaseTLS, t.TLS)
+	s.addPhase(PhaseFirstByte, t.FirstByte)
+	s.addPhase(PhaseTotal, t.Total)
+}
+
+func (s *Summary) addPhase(p Phase, d time.Duration) {
+	if d >= 0 {
+		s.phases[p].Record(d)
+	}
+}
+
+func (s *Summary) addProbe(r *Record) {
+	name := r.Probe
+	if len(s.probes) >= maxProbes {
+		name = otherProbes
+	}
+	i := 0
+	for i < len(s.probes) && s.probes[i].Probe != r.Probe && s.probes[i].Probe != name {
+		i++
+	}
+	if i == len(s.probes) {
+		s.probes = append(s.probes, ProbeCount{Probe: strings.Clone(name)})
+	}
+	s.probes[i].Records++
+	if r.Status == Success {
+		s.probes[i].Successes++
+	}
+}
+
+// Records is how many records were added.
+func (s *Summary) Records() uint64 { return s.counts.Total() }
+
+// Counts is how many records had each status.
+func (s *Summary) Counts() Counts { return s.counts }
+
+// Failed is how many records had any status but success.
+func (s *Summary) Failed() uint64 { return s.counts.Total() - s.counts[Success] }
+
+// Side is how many failures were the fault of that side; of SideNone, how many records name none.
+func (s *Summary) Side(side Side) uint64 { return s.sides[side] }
+
+// Probes tells the records of each probe, in the order in which they first came. The result is the caller's.
+func (s *Summary) Probes() []ProbeCount { return append([]ProbeCount(nil), s.probes...) }
+
+// Causes tells why targets failed, the most frequent cause first. The result is the caller's.
+func (s *Summary) Causes() []Cause { return s.causes.sorted() }
+
+// Phase is the histogram of a phase over all records in which it happened, failed ones too. It is the Summary's own and
+// grows on; read it only.
+func (s *Summary) Phase(p Phase) *histogram.Histogram { return s.phases[p] }

@@ -1,0 +1,270 @@
+package serve
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"runtime"
+	"slices"
+	"syscall"
+
+	"sonde/internal/testpeer"
+)
+
+// plan is what to listen on and what to tell of it.
+type plan struct {
+	sites     []site
+	endpoints []Endpoint
+	cost      int // descriptors that the sites take
+}
+
+// site is an address and port of one kind.
+type site struct {
+	kind testpeer.Kind
+	addr netip.AddrPort // the wildcard address for a healthy kind with AllLoopback
+}
+
+// onEngine reports whether the gnet engine plays the kind; a testpeer.Peer plays the others.
+func (s site) onEngine() bool { return onEngine(s.kind) }
+
+func onEngine(k testpeer.Kind) bool { return testpeer.NewSession(k) != nil }
+
+// member is a kind in the fleet and how often it is there.
+type member struct {
+	about   testpeer.About
+	index   int // among all kinds: the kind's port, so that it stays whatever else is run
+	targets int // endpoints listed
+	sites   int // addresses listened on; endpoints beyond them share
+}
+
+const (
+	blockSize  = 100 // ports between one base and the next, more than there are kinds
+	blockTries = 20  // blocks tried; with DefaultPortBase they end at 11,740, below the ports that kernels choose from
+)
+
+// weights is the make-up of a demonstration, in parts of 1,000. Nine in ten are healthy, as in a fleet on a common day.
+var weights = [...]struct {
+	kind testpeer.Kind
+	part int
+}{
+	{testpeer.HTTP, 250}, {testpeer.SSH, 200}, {testpeer.SMTP, 90}, {testpeer.Redis, 90}, {testpeer.Echo, 80},
+	{testpeer.Sink, 60}, {testpeer.FTP, 40}, {testpeer.IMAP, 40}, {testpeer.POP3, 40}, {testpeer.Refuse, 40},
+	{testpeer.Delayed, 20}, {testpeer.DropSYN, 10}, {testpeer.Reset, 6}, {testpeer.CloseAtOnce, 6}, {testpeer.Silent, 6},
+	{testpeer.Drip, 4}, {testpeer.Endless, 4}, {testpeer.Garbage, 4}, {testpeer.HalfClose, 4}, {testpeer.IgnoreFIN, 3},
+	{testpeer.BannerReset, 3},
+}
+
+// makePlan chooses addresses and ports such that all of them are free, and descriptors such that half are left over.
+func makePlan(cfg Config) (plan, error) {
+	members := cfg.members()
+	if err := fit(members, cfg); err != nil {
+		return plan{}, err
+	}
+	base := int(cfg.PortBase)
+	if base == 0 {
+		base = DefaultPortBase
+	}
+	for range blockTries {
+		p, ports := lay(cfg, members, base)
+		if base+ports > 1<<16 {
+			return plan{}, fmt.Errorf("ports %d to %d: there are none above 65535", base, base+ports-1)
+		}
+		err := p.checkFree()
+		if err == nil {
+			return p, nil
+		}
+		if cfg.PortBase != 0 || !errors.Is(err, syscall.EADDRINUSE) {
+			return plan{}, err
+		}
+		base += (ports/blockSize + 1) * blockSize
+	}
+	return plan{}, fmt.Errorf("%d blocks of ports from %d on: %w", blockTries, DefaultPortBase, syscall.EADDRINUSE)
+}
+
+// members says which kinds there are and how many targets of each.
+func (c Config) members() []member {
+	var members []member
+	for i, a := range testpeer.Kinds() {
+		if len(c.Kinds) == 0 || slices.Contains(c.Kinds, a.Kind) {
+			members = append(members, member{about: a, index: i, targets: 1})
+		}
+	}
+	if c.Demo > 0 {
+		apportion(members, c.Demo)
+	}
+	return slices.DeleteFunc(members, func(m member) bool { return m.targets == 0 })
+}
+
+// apportion shares total targets among the members by weight: at least one each if that is possible, else one for each of
+// the heaviest.
+func apportion(members []member, total int) {
+	parts := make(map[testpeer.Kind]int)
+	for _, w := range weights {
+		parts[w.kind] = w.part
+	}
+	heaviest := make([]*member, len(members))
+	sum := 0
+	for i := range members {
+		heaviest[i] = &members[i]
+		sum += parts[members[i].about.Kind]
+	}
+	slices.SortStableFunc(heaviest, func(a, b *member) int { return parts[b.about.Kind] - parts[a.about.Kind] })
+	left := total
+	for i, m := range heaviest {
+		m.targets = 0
+		if i < total {
+			m.targets = max(1, total*parts[m.about.Kind]/sum)
+		}
+		left -= m.targets
+	}
+	// Rounding left a few over, or the ones of the rare kinds took a few too many: the heaviest bear it in turn.
+	for i := 0; left != 0; i = (i + 1) % len(heaviest) {
+		switch m := heaviest[i]; {
+		case left > 0:
+			m.targets++
+			left--
+		case m.targets > 1:
+			m.targets--
+			left++
+		}
+	}
+}
+
+// fit sets how many addresses each member listens on: all it wants if half of the descriptors suffice, else as many as do,
+// and none of the rare kinds goes without while a common one has several.
+func fit(members []member, cfg Config) error {
+	most := 0
+	for _, m := range members {
+		most = max(most, m.targets)
+	}
+	for limit := most; limit > 0; limit-- {
+		cost := 0
+		for i := range members {
+			m := &members[i]
+			m.sites = min(m.targets, limit)
+			if cfg.AllLoopback && onEngine(m.about.Kind) {
+				m.sites = 1
+			}
+			cost += m.sites * siteCost(m.about.Kind, cfg.Loops)
+		}
+		if cost <= cfg.Descriptors/2 {
+			return nil
+		}
+	}
+	return fmt.Errorf("%d file descriptors are too few for %d kinds (ulimit -n raises them)", cfg.Descriptors, len(members))
+}
+
+// siteCost is how many descriptors a site takes before anyone connects.
+func siteCost(k testpeer.Kind, loops int) int {
+	switch {
+	case k == testpeer.Refuse:
+		return 2 // both ends of the connection that reserves the port
+	case k == testpeer.DropSYN:
+		return 2 // the listener and what fills its queue; the queued end has no descriptor
+	case onEngine(k):
+		return loops
+	}
+	return 1
+}
+
+// lay gives each site its address and port, and each target its site. ports is how many ports from base on it spans.
+//
+// On Linux all of 127.0.0.0/8 is there: a kind has one port, and its replicas stand on addresses of their own. Elsewhere,
+// and over IPv6, there is one address, so each replica takes a port.
+func lay(cfg Config, members []member, base int) (p plan, ports int) {
+	manyAddrs := runtime.GOOS == "linux" && cfg.Host.Is4()
+	next := 0
+	for _, m := range members {
+		anyAddr := cfg.AllLoopback && onEngine(m.about.Kind)
+		p.cost += m.sites * siteCost(m.about.Kind, cfg.Loops)
+		places := make([]netip.AddrPort, m.sites)
+		for i := range places {
+			if manyAddrs {
+				places[i] = netip.AddrPortFrom(replicaAddr(cfg.Host, i), uint16(base+m.index))
+				ports = max(ports, m.index+1)
+			} else {
+				places[i] = netip.AddrPortFrom(cfg.Host, uint16(base+next))
+				next++
+				ports = next
+			}
+			s := site{m.about.Kind, places[i]}
+			if anyAddr {
+				s.addr = netip.AddrPortFrom(netip.IPv4Unspecified(), s.addr.Port())
+			}
+			p.sites = append(p.sites, s)
+		}
+		for i := range m.targets {
+			addr := places[i%len(places)]
+			if anyAddr && manyAddrs {
+				addr = netip.AddrPortFrom(replicaAddr(cfg.Host, i), addr.Port())
+			}
+			p.endpoints = append(p.endpoints, endpointOf(m, addr, i, cfg.Demo > 0))
+		}
+	}
+	if cfg.Demo > 0 {
+		rng := rand.New(rand.NewPCG(0, 0)) // the same order each time
+		rng.Shuffle(len(p.endpoints), func(i, j int) { p.endpoints[i], p.endpoints[j] = p.endpoints[j], p.endpoints[i] })
+	}
+	return p, ports
+}
+
+func endpointOf(m member, addr netip.AddrPort, replica int, numbered bool) Endpoint {
+	name := string(m.about.Kind) + ".sonde.test"
+	if numbered {
+		name = fmt.Sprintf("%s-%04d.sonde.test", m.about.Kind, replica+1)
+	}
+	return Endpoint{Name: name, Addr: addr, Kind: m.about.Kind, Doc: m.about.Doc, Healthy: m.about.Healthy,
+		Probe: m.about.Probe, Expect: m.about.Expect}
+}
+
+// replicaAddr is the address of a kind's replica: host itself, then 127.0.1.1 to 127.0.1.250, 127.0.2.1 and so on.
+// 127.0.0.x is left alone: resolvers and container engines live there.
+func replicaAddr(host netip.Addr, i int) netip.Addr {
+	if i == 0 {
+		return host
+	}
+	return netip.AddrFrom4([4]byte{127, 0, byte(1 + (i-1)/250), byte(1 + (i-1)%250)})
+}
+
+// checkFree tries every site, since gnet leaves its other listeners open when one fails, and sets SO_REUSEPORT, with which
+// two fleets would share a port unawares. The listeners of net don't set it and so meet EADDRINUSE.
+func (p plan) checkFree() error {
+	var lc net.ListenConfig
+	for _, s := range p.sites {
+		ln, err := lc.Listen(context.Background(), network(s.addr), s.addr.String())
+		if err != nil {
+			return fmt.Errorf("port for %s: %w", s.kind, err)
+		}
+		if err := ln.Close(); err != nil {
+			return fmt.Errorf("port for %s: %w", s.kind, err)
+		}
+	}
+	return nil
+}
+
+func network(a netip.AddrPort) string {
+	if a.Addr().Is4() {
+		return "tcp4" // "tcp" would make 0.0.0.0 listen on IPv6 too
+	}
+	return "tcp6"
+}
+
+// connLimits shares the descriptors that the listeners leave: three quarters to the healthy services together, the rest to
+// the other peers, each alike.
+func (p plan) connLimits(descriptors int) (healthy, perPeer int) {
+	left := max(0, descriptors-p.cost)
+	peers := 0
+	for _, s := range p.sites {
+		if !s.onEngine() {
+			peers++
+		}
+	}
+	healthy = max(1, left*3/4)
+	if peers > 0 {
+		perPeer = min(testpeer.DefaultMaxConns, max(1, left/4/peers))
+	}
+	return healthy, perPeer
+}

@@ -1,0 +1,251 @@
+// Package serve runs the embedded fleet of targets: healthy services on one gnet engine, and the faulty peers of
+// internal/testpeer beside them. A first run of sonde needs no other server, and a demonstration no network.
+//
+// Everything is bound to loopback addresses. [Config.AllLoopback] is the one exception, and there a connection that came to
+// any other address is reset before a byte is exchanged. The package prints nothing and handles no signals: cmd does.
+package serve
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"slices"
+	"sync"
+
+	"sonde/internal/kernel/limits"
+	"sonde/internal/testpeer"
+)
+
+const (
+	// DefaultPortBase is the first port that Start tries: below the range of ports that kernels choose from (RFC 6335 s.6),
+	// so no connection holds it by accident.
+	DefaultPortBase = 9740
+	// MaxTargets is the largest fleet, bounded by its addresses: see replicaAddr.
+	MaxTargets = 50_000
+	// fdReserve is how many descriptors stay free: standard streams, pollers, and the accepted connection that is found to
+	// be one too many.
+	fdReserve = 32
+)
+
+// Config says what to run. The zero value is one target of each kind.
+type Config struct {
+	// Host is the first address, a loopback one; the zero value is 127.0.0.1.
+	Host netip.Addr
+	// PortBase is the first port; a port that is taken is then an error. 0 means DefaultPortBase if that block of ports is
+	// free, else a later block.
+	PortBase uint16
+	// Kinds are the kinds to run; empty means all of testpeer.Kinds.
+	Kinds []testpeer.Kind
+	// Demo is how many targets to list, at most MaxTargets: a fleet in which nine in ten are healthy, in mixed order, the
+	// same each time. 0 lists one target of each kind.
+	Demo int
+	// AllLoopback makes the healthy kinds answer on every address of 127.0.0.0/8 (Linux; elsewhere only 127.0.0.1 is
+	// there), for scans over millions of targets. It binds 0.0.0.0, since no address stands for a part of the
+	// loopback network; connections to an address that is not loopback are reset.
+	AllLoopback bool
+	// Descriptors is how many file descriptors the fleet may use for listeners and connections together; 0 means what this
+	// process may still open. Half of them at most go to listeners: a fleet with more targets than that lists
+	// an address more than once, each time under another name.
+	Descriptors int
+	// Loops is how many event loops serve the healthy kinds; 0 means 1. Each has listeners of its own.
+	Loops int
+}
+
+// Endpoint is one target of the fleet.
+type Endpoint struct {
+	// Name is the target's own name, under .test (RFC 6761 s.6.2), which resolves nowhere.
+	Name string         `json:"name"`
+	Addr netip.AddrPort `json:"addr"`
+	Kind testpeer.Kind  `json:"kind"`
+	// Doc says what the target does.
+	Doc     string `json:"doc"`
+	Healthy bool   `json:"healthy"`
+	// Probe is the probe that suits the target and Expect the status that an honest prober must report with it, a word of
+	// report.Status.
+	Probe  string `json:"probe"`
+	Expect string `json:"expect"`
+}
+
+// Line is the endpoint as a target line of `sonde scan`, "ip,domain,tag,port", with the kind as the tag.
+func (e Endpoint) Line() string {
+	return fmt.Sprintf("%s,%s,%s,%d", e.Addr.Addr(), e.Name, e.Kind, e.Addr.Port())
+}
+
+// Fleet is a running fleet. Its methods are safe for concurrent use.
+type Fleet struct {
+	endpoints []Endpoint
+	services  *services // nil without a healthy kind
+	peers     []*testpeer.Peer
+
+	closeOnce sync.Once
+	done      chan struct{}
+	err       error // set before done is closed
+}
+
+// Start runs a fleet until ctx ends or Close is called. When it returns, every target behaves as its kind says. It fails on
+// a Config that makes no sense, when a port is taken (EADDRINUSE, wrapped), or when there are too few descriptors.
+func Start(ctx context.Context, cfg Config) (*Fleet, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, fmt.Errorf("serve: %w", err)
+	}
+	plan, err := makePlan(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("serve: %w", err)
+	}
+	f := &Fleet{endpoints: plan.endpoints, done: make(chan struct{})}
+	if err := f.launch(cfg, plan); err != nil {
+		f.stop()
+		return nil, fmt.Errorf("serve: %w", err)
+	}
+	go f.watch(ctx)
+	return f, nil
+}
+
+// Targets returns the targets of the fleet in the order in which they are to be listed. The caller owns the slice.
+func (f *Fleet) Targets() []Endpoint { return slices.Clone(f.endpoints) }
+
+// Triggers returns the values for `sonde scan --trigger`, "tag=probe", one for each kind in the fleet.
+func (f *Fleet) Triggers() []string {
+	var triggers []string
+	for _, a := range testpeer.Kinds() {
+		if slices.ContainsFunc(f.endpoints, func(e Endpoint) bool { return e.Kind == a.Kind }) {
+			triggers = append(triggers, string(a.Kind)+"="+a.Probe)
+		}
+	}
+	return triggers
+}
+
+// WriteTargets writes one target line for each endpoint.
+func (f *Fleet) WriteTargets(w io.Writer) error {
+	for _, e := range f.endpoints {
+		if _, err := io.WriteString(w, e.Line()+"\n"); err != nil {
+			return fmt.Errorf("write targets: %w", err)
+		}
+	}
+	return nil
+}
+
+// Done is closed when the fleet has ended, by Close, by its context or by a fault.
+func (f *Fleet) Done() <-chan struct{} { return f.done }
+
+// Err says why the fleet ended of its own accord; nil while it runs and after an end that was asked for.
+func (f *Fleet) Err() error {
+	select {
+	case <-f.done:
+		return f.err
+	default:
+		return nil
+	}
+}
+
+// Close ends the fleet and returns when all of its listeners, connections and goroutines are gone. Calling it again waits
+// for the same.
+func (f *Fleet) Close() {
+	f.end(nil)
+	<-f.done
+}
+
+func (f *Fleet) end(err error) {
+	f.closeOnce.Do(func() {
+		f.stop()
+		f.err = err
+		close(f.done)
+	})
+}
+
+// launch opens everything in the plan. What it has opened when it fails is left for stop.
+func (f *Fleet) launch(cfg Config, p plan) error {
+	healthyConns, peerConns := p.connLimits(cfg.Descriptors)
+	for _, s := range p.sites {
+		if s.onEngine() {
+			continue
+		}
+		peer, err := testpeer.Start(s.kind, testpeer.Options{Addr: s.addr, MaxConns: peerConns})
+		if err != nil {
+			return err
+		}
+		f.peers = append(f.peers, peer)
+	}
+	var onEngine []site
+	for _, s := range p.sites {
+		if s.onEngine() {
+			onEngine = append(onEngine, s)
+		}
+	}
+	if len(onEngine) == 0 {
+		return nil
+	}
+	sv, err := startServices(onEngine, cfg.Loops, healthyConns)
+	if err != nil {
+		return err
+	}
+	f.services = sv
+	return nil
+}
+
+// watch ends the fleet with ctx, or when the engine has ended by itself.
+func (f *Fleet) watch(ctx context.Context) {
+	var ended chan struct{} // nil, which is never ready, without services
+	if f.services != nil {
+		ended = f.services.ended
+	}
+	select {
+	case <-ctx.Done():
+		f.end(nil)
+	case <-ended:
+		f.end(f.services.err)
+	case <-f.done:
+	}
+}
+
+// stop closes whatever runs; the peers one beside the other, since each waits for its own goroutines.
+func (f *Fleet) stop() {
+	var wg sync.WaitGroup
+	for _, p := range f.peers {
+		wg.Go(p.Close)
+	}
+	if f.services != nil {
+		f.services.close()
+	}
+	wg.Wait()
+}
+
+func (c Config) withDefaults() (Config, error) {
+	if !c.Host.IsValid() {
+		c.Host = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	}
+	c.Host = c.Host.Unmap()
+	if !c.Host.IsLoopback() {
+		return c, fmt.Errorf("host %v is not a loopback address", c.Host)
+	}
+	if c.AllLoopback && !c.Host.Is4() {
+		return c, errors.New("all of loopback is IPv4 only")
+	}
+	if c.Demo < 0 || c.Demo > MaxTargets {
+		return c, fmt.Errorf("a fleet of %d: want 0 to %d targets", c.Demo, MaxTargets)
+	}
+	if c.Loops < 0 || c.Descriptors < 0 {
+		return c, errors.New("an option is below zero")
+	}
+	c.Loops = cmp.Or(c.Loops, 1)
+	for i, k := range c.Kinds {
+		if _, ok := testpeer.Lookup(k); !ok {
+			return c, fmt.Errorf("unknown kind %q", string(k))
+		}
+		if slices.Contains(c.Kinds[:i], k) {
+			return c, fmt.Errorf("kind %q is named twice", string(k))
+		}
+	}
+	if c.Descriptors == 0 {
+		l, err := limits.Read()
+		if err != nil {
+			return c, fmt.Errorf("read this machine's limits: %w", err)
+		}
+		c.Descriptors = l.FDBudget(fdReserve)
+	}
+	return c, nil
+}

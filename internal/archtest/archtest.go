@@ -169,7 +169,7 @@ func (c *checker) resolve() {
 	}
 	for key, files := range packages {
 		info := &types.Info{Uses: map[*ast.Ident]types.Object{}, Defs: map[*ast.Ident]types.Object{}}
-		conf := types.Config{Error: func(error) {}, FakeImportC: true}
+		conf := types.Config{Error: func(error) {}}
 		var trees []*ast.File
 		for _, f := range files {
 			trees = append(trees, f.ast)

@@ -44,6 +44,7 @@ var layers = []layer{
 
 	// Wire formats know the contract only: bytes in, frames out.
 	{of: "protocol"},
+	{of: "protocol/framespec", may: []string{"protocol", "protocol/*"}}, // makes any of them by its description
 	{of: "protocol/...", may: []string{"protocol"}},
 
 	{of: "ringbuf"},

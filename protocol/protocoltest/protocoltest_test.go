@@ -178,7 +178,7 @@ func TestPlantedFaults(t *testing.T) {
 	}
 	for fault, want := range faults {
 		t.Run(fault, func(t *testing.T) {
-			if fault == "allocates" && underRace() {
+			if fault == "allocates" && UnderRace() {
 				t.Skip("allocations are not counted under -race")
 			}
 			err := firstError(func() protocol.FrameParser { return &toy{fault: fault} }, toySamples)

@@ -60,7 +60,8 @@ func (e *WriteError) Error() string {
 func (e *WriteError) Unwrap() error { return e.Err }
 
 // IsClosedPipe reports whether err says that the reader of a pipe or socket has gone (EPIPE, write(2)). That is the
-// reader's right, not trouble: `sonde scan | head` ends so.
+// reader's right, not trouble: `sonde scan | head` ends so. On standard output and standard error the Go runtime ends the
+// program before the error can be seen, unless the program asked for SIGPIPE (package os/signal).
 func IsClosedPipe(err error) bool {
 	return errors.Is(err, syscall.EPIPE) || errors.Is(err, io.ErrClosedPipe)
 }

@@ -59,7 +59,7 @@ func TestSummaryCounts(t *testing.T) {
 func TestSummaryPhases(t *testing.T) {
 	s := NewSummary()
 	r := fullRecord()
-	r.Timing.Connect, r.Timing.KernelRTT = 345_900*time.Nanosecond, 340_100*time.Nanosecond
+	r.Timing.Connect, r.Timing.KernelRTT = 345_100*time.Nanosecond, 340_900*time.Nanosecond
 	s.Add(&r)
 	r.Timing = NoTiming
 	r.Timing.Connect, r.Timing.KernelRTT = 7*time.Microsecond, 9*time.Microsecond // the kernel's clock is another: not below zero

@@ -150,7 +150,7 @@ func (f *fleet) finish() {
 }
 
 func TestAgainstBuffers(t *testing.T) {
-	seeds := uint64(200)
+	seeds := uint64(100)
 	if testing.Short() {
 		seeds = 20
 	}
@@ -159,7 +159,7 @@ func TestAgainstBuffers(t *testing.T) {
 		random := rand.New(rand.NewPCG(seed, 0))
 		capBytes := MinSize << random.IntN(13)
 		f := newFleet(t, 1+random.IntN(60), capBytes+random.IntN(5000))
-		for range 2000 {
+		for range 1500 {
 			n := random.IntN(1 << (1 + random.IntN(17)))
 			f.step(random.IntN(1000), random.IntN(1000), n)
 		}

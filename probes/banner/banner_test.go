@@ -291,6 +291,16 @@ func TestFindingOwnsItsMemory(t *testing.T) {
 	}
 }
 
+// A parser that was left in the middle of a frame serves the next connection from its start.
+func TestUsedParserIsAsNew(t *testing.T) {
+	p := probeOf(t, probes.Options{}, "len:size=1,strip=1")
+	talk(t, p, []string{"\x09abc"}, protocol.EndOfStream)
+	want := heard{JSON: `{"banner":"z","bytes":1,"ended_by":"frame"}`}
+	if diff := cmp.Diff(want, talk(t, p, []string{"\x01z"}, protocol.EndTimeout)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
 // A banner of one segment costs the Finding and its bytes.
 func TestAllocs(t *testing.T) {
 	if protocoltest.UnderRace() {

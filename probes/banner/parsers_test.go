@@ -1,6 +1,7 @@
 package banner
 
 import (
+	"strings"
 	"testing"
 
 	"sonde/protocol"
@@ -18,7 +19,12 @@ var chunkSamples = protocoltest.Samples{
 
 func newChunkParser() protocol.FrameParser { return chunkParser{} }
 
-func TestChunkParser(t *testing.T) { protocoltest.Run(t, newChunkParser, chunkSamples) }
+func TestChunkParser(t *testing.T) {
+	s := chunkSamples
+	long := strings.Repeat("x", protocol.MaxFrameSize+1)
+	s.Valid = append(s.Valid[:1:1], protocoltest.Valid{Name: "more than a frame", Stream: long, Frames: []protocoltest.Frame{{Data: long}}})
+	protocoltest.Run(t, newChunkParser, s)
+}
 
 func FuzzChunkParser(f *testing.F) {
 	protocoltest.FuzzParts(f, newChunkParser, chunkSamples.Parts, chunkSamples.Seeds()...)
@@ -47,5 +53,17 @@ func TestLimitParserIsAskedAtTheLimit(t *testing.T) {
 	}
 	if _, _, err := p.ParseEnd([]byte("abc")); err != protocol.ErrIncomplete {
 		t.Errorf("ParseEnd of a parser without one: got %v, want ErrIncomplete", err)
+	}
+}
+
+// One long banner must not leave a large buffer with an exchange that the pool hands to thousands of short ones.
+func TestLongBufferIsNotKept(t *testing.T) {
+	for size, kept := range map[int]bool{100: true, 2 * DefaultReadBytes: false} {
+		x := newExchange(&config{readBytes: MostReadBytes})
+		x.OnFrame(protocol.Frame{Data: make([]byte, size)})
+		x.Conclusion()
+		if got := cap(x.heard) > 0; got != kept {
+			t.Errorf("buffer of %d bytes kept: got %t, want %t", size, got, kept)
+		}
 	}
 }

@@ -19,6 +19,9 @@ const (
 	// maxOutbound is the most bytes that wait for one client to read, above the largest HTTP answer. A client that writes
 	// to echo and never reads is reset there.
 	maxOutbound = 4 * testpeer.MaxHTTPBytes
+	// sendBuffer is the kernel's buffer for one client, in bytes (SO_SNDBUF, socket(7)): left to itself, Linux lets it grow
+	// to 4 MiB for each client that does not read.
+	sendBuffer = 128 << 10
 	// maxInbound is the most bytes of one client that wait while a delayed answer is due.
 	maxInbound = 64 << 10
 	// drainPoll is how often a connection that is to be closed is asked whether its last answer has left: gnet has no event
@@ -77,7 +80,7 @@ func startServices(sites []site, loops, maxConns int) (*services, error) {
 		// With SO_REUSEPORT gnet accepts and registers in one step, so OnOpen can keep the number of descriptors down.
 		// Without it, accepting runs ahead of OnOpen, and gnet's engine ends for good when accept(2) gives EMFILE.
 		err := gnet.Rotate(s, addrs, gnet.WithReusePort(true), gnet.WithReuseAddr(true), gnet.WithNumEventLoop(loops),
-			gnet.WithLogger(&s.log))
+			gnet.WithSocketSendBuffer(sendBuffer), gnet.WithLogger(&s.log))
 		if err == nil && s.log.last() != "" && !s.isShutdown() {
 			err = errors.New(s.log.last())
 		}

@@ -27,7 +27,8 @@ type blocks struct {
 	order   []*blockGroup // as they came, so that a seed gives the same walk every time
 	ranges  int           // kept in all groups
 	targets uint64        // what they come to, overlaps counted each time until the next merge
-	isFull  bool          // nothing that is not in the lists already is taken any more
+	isTight bool          // a merge has gained little: the next will be the last
+	isFull  bool          // nothing that is not in the lists already is taken any more; they are in order
 }
 
 // blockKind is what blocks must have in common to be merged. Port 0 stands for the ports of the options; probe is empty for
@@ -80,8 +81,10 @@ func addSpan[T ordinal[T]](b *blocks, g *blockGroup, list *spans[T], run span[T]
 	}
 	if !b.isFull && !b.fits(size) {
 		b.merge()
-		// A merge that gains little is not worth another: without this, each of a long list's last lines would cost one.
-		b.isFull = !b.fits(size) || b.ranges > b.limitRanges/8*7 || b.targets > b.limitTargets/8*7
+		// But for the last two, each merge makes an eighth of the room: else every line of a list far over the limit could
+		// cost one.
+		b.isFull = b.isTight || !b.fits(size)
+		b.isTight = b.ranges > b.limitRanges/8*7 || b.targets > b.limitTargets/8*7
 	}
 	if b.isFull {
 		if list.contains(run.first, run.last) {

@@ -244,19 +244,29 @@ func TestBlocksLimitTargets(t *testing.T) {
 	}
 }
 
-// A list far above the limit must not cost a merge a line: the time is bounded by the number of merges.
+// A list far above the limit must not cost a merge a line: after the last merge nothing is added, and what is in the lists is
+// still taken.
 func TestBlocksFullStaysFull(t *testing.T) {
 	b := limitedBlocks()
-	plan := expansion{port: 80}
-	g, _ := b.group(blockKind{}, plan)
-	for i := range num4(100) {
-		refused := b.add(g, (i * 4).addr(), (i * 4).addr())
-		if (refused != nil) != (i >= 16) {
-			t.Fatalf("range %d: got refusal %v", i, refused)
+	g, _ := b.group(blockKind{}, expansion{port: 80})
+	add := func(n num4) bool { return b.add(g, (n*4).addr(), (n*4).addr()) == nil }
+	for i := range num4(15) {
+		if !add(i) {
+			t.Fatalf("range %d: got a refusal, want room for 16", i)
 		}
 	}
-	if !b.isFull {
-		t.Error("isFull: got false after a merge that freed nothing, want true")
+	for range 2 { // the second needs a merge, which gains one place
+		if !add(3) || b.isFull {
+			t.Fatalf("a range said twice: got it refused, or isFull %v, want it taken", b.isFull)
+		}
+	}
+	for i := range num4(40) {
+		if got, want := add(i), i < 15; got != want {
+			t.Errorf("range %d of a full list: got taken %v, want %v", i, got, want)
+		}
+	}
+	if !b.isFull || len(g.v4) != 15 {
+		t.Errorf("got isFull %v and %d ranges, want true and 15", b.isFull, len(g.v4))
 	}
 }
 

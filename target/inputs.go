@@ -192,6 +192,9 @@ func (in *Inputs) take(text []byte) *refusal {
 	}
 	if refused != nil {
 		in.current = in.describe(e)
+		if plan, lacking := in.planFor(e); lacking == nil && plan.count() == 1 {
+			in.current.Port, in.current.Probe = plan.at(0)
+		}
 		return refused
 	}
 	if e.isBlock {
@@ -291,7 +294,7 @@ func (in *Inputs) gather(e *entry, plan expansion) *refusal {
 	return in.blocks.add(group, e.first, e.last)
 }
 
-// describe returns the target of an entry but for what its turn says. The port is the entry's own, if it has one.
+// describe returns the target of an entry but for what its turn says; the port is the entry's own, if it has one.
 func (in *Inputs) describe(e *entry) Target {
 	t := Target{Port: e.port, Domain: string(e.domain), Tag: in.labels.intern(e.tag), Path: e.path}
 	if !e.isBlock {

@@ -191,6 +191,23 @@ func TestInputErrorFields(t *testing.T) {
 	}
 }
 
+func TestInputErrorTarget(t *testing.T) {
+	for name, c := range map[string]struct {
+		probes []Choice
+		want   Target
+	}{
+		"one probe":   {[]Choice{ssh}, Target{Addr: netip.MustParseAddr("10.9.9.9"), Port: 22, Probe: "ssh"}},
+		"two probes":  {[]Choice{ssh, web}, Target{Addr: netip.MustParseAddr("10.9.9.9")}},
+		"no port yet": {[]Choice{tcp}, Target{Addr: netip.MustParseAddr("10.9.9.9")}},
+	} {
+		in := open(t, Options{Args: []string{"10.9.9.9"}, Probes: c.probes, Exclude: newSet(t, "10.9.0.0/16")})
+		var got *InputError
+		if err := in.Next(new(Target)); !errors.As(err, &got) || got.Fault != Excluded || got.Target != c.want {
+			t.Errorf("%s: got %+v, want an Excluded InputError with %+v", name, got, c.want)
+		}
+	}
+}
+
 // An entry's bytes reach a terminal only quoted.
 func TestInputErrorQuotes(t *testing.T) {
 	err := &InputError{Origin: "list", Line: 1, Text: "\x1b[2J", Reason: "bad"}

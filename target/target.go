@@ -58,7 +58,7 @@ type InputError struct {
 	Text   string // the entry as given, cut to 200 bytes
 	Reason string // what is wrong with it
 	Hint   string // how to mend it; may be empty
-	// Target holds what could be understood: an Excluded entry's address and port.
+	// Target holds what could be understood: an Excluded entry's address, and its port and probe unless there are several.
 	Target Target
 }
 

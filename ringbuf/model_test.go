@@ -77,6 +77,9 @@ func (f *fleet) read(m *model, n int) {
 	if len(a)+len(b) != m.size-m.want.Len() {
 		f.t.Fatalf("Free: got %d and %d, want %d in all", len(a), len(b), m.size-m.want.Len())
 	}
+	if a == nil && b != nil || a != nil && len(a) == 0 || b != nil && len(b) == 0 {
+		f.t.Fatalf("Free: got %d and %d: an empty piece is not nil, or comes first", len(a), len(b))
+	}
 	n %= len(a) + len(b) + 1
 	for i := range n {
 		m.written++

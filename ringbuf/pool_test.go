@@ -2,6 +2,8 @@ package ringbuf
 
 import (
 	"bytes"
+	"math/bits"
+	"math/rand/v2"
 	"reflect"
 	"testing"
 	"unsafe"
@@ -209,6 +211,48 @@ func TestMemoryChangesClass(t *testing.T) {
 		for size := MinSize; size <= MaxSize; size *= 4 {
 			giveBack(p, borrow(t, p, 4<<20/size, size))
 		}
+	}
+}
+
+// With rings of one class the pool lends up to its cap, whatever was borrowed and returned before, and in whatever order:
+// no ring and no slab is lost.
+func TestChurnOfOneClass(t *testing.T) {
+	const rings = 256
+	for seed := range uint64(20) {
+		t.Logf("seed %d", seed)
+		random := rand.New(rand.NewPCG(seed, 0))
+		p := New(Options{CapBytes: rings * MinSize})
+		lent := borrow(t, p, rings, MinSize)
+		for range 50 {
+			random.Shuffle(rings, func(i, j int) { lent[i], lent[j] = lent[j], lent[i] })
+			n := 1 + random.IntN(rings)
+			giveBack(p, lent[:n])
+			copy(lent, borrow(t, p, n, MinSize))
+			if got, want := p.slabs-free(p), rings*MinSize/slabSize; got > want {
+				t.Fatalf("got %d slabs in use, want at most %d", got, want)
+			}
+		}
+	}
+}
+
+// free is the number of slabs that no class has.
+func free(p *Pool) int {
+	n := 0
+	for _, b := range p.blocks {
+		n += bits.OnesCount16(b.free)
+	}
+	return n
+}
+
+// A ring that was emptied starts over, so that what comes next is in one piece.
+func TestEmptyRingStartsOver(t *testing.T) {
+	p := New(Options{})
+	r := borrow(t, p, 1, MinSize)[0]
+	p.Commit(&r, 700)
+	p.Consume(&r, 300)
+	p.Consume(&r, 400)
+	if a, b := p.Free(&r); len(a) != MinSize || b != nil {
+		t.Errorf("got %d and %d, want all in one piece", len(a), len(b))
 	}
 }
 

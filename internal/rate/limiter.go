@@ -119,7 +119,7 @@ func (l *Limiter) Idle(now int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if !l.idle {
-		l.catchUp(now) // what was missed before is a stall still
+		l.catchUp(now) // what is too old by now was lost to a stall, and counts
 		l.idle = true
 	}
 }

@@ -207,7 +207,18 @@ func TestIdleTurnsAreNotSavedUp(t *testing.T) {
 	}
 }
 
-// The stall before an idle time is caught up in full; the idle time is over with the first Take.
+// Turns lost to a stall stay counted when an idle time follows.
+func TestStallBeforeIdleIsCounted(t *testing.T) {
+	l := New(1000)
+	run(l, second, 2*second)
+	l.Idle(5 * second)
+	l.Idle(9 * second)
+	if got := l.Missed(); got != 2000 {
+		t.Errorf("got %d missed, want 2000", got)
+	}
+}
+
+// An idle time is over with the first Take: the stall that follows is caught up in full.
 func TestIdleLastsUntilTheNextTake(t *testing.T) {
 	l := New(1000)
 	run(l, second, 2*second)

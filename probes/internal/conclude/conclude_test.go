@@ -2,6 +2,7 @@ package conclude
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -68,5 +69,24 @@ func TestAddText(t *testing.T) {
 	AddText(&o, "some", "\xff")
 	if got, want := string(o.End()), `{"some":"\ufffd","some_base64":"/w=="}`; got != want {
 		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+func TestCode(t *testing.T) {
+	if got, want := Code("the greeting", 554, "no\nservice"), "the greeting is 554 no service"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if got, want := Code("", 220, ""), "220"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestLines(t *testing.T) {
+	lines := [][]byte{nil, []byte("a"), nil, []byte("b")}
+	if got, want := Lines(slices.Values(lines)), "\na\n\nb"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if got := len(Lines(slices.Values(slices.Repeat([][]byte{[]byte("abc")}, 9999)))); got != MaxText {
+		t.Errorf("length: got %d, want %d", got, MaxText)
 	}
 }

@@ -62,6 +62,18 @@ func TestRoomInTheSendBufferIsAnEdge(t *testing.T) {
 	wantOnly(t, k, "W")
 }
 
+// TestAPollThatFindsNoRoomAsksForTheEdge: nobody got a short write, but a poll told that the socket is not writable.
+func TestAPollThatFindsNoRoomAsksForTheEdge(t *testing.T) {
+	k, fd := dialScript(t, Options{SendBuffer: 1000}, Script{Window: 1, Steps: []Step{
+		Wait(time.Second), Send([]byte("x")), Wait(time.Second), Read(900),
+	}})
+	if n, e := k.Sockets().Writev(fd, [][]byte{make([]byte, 900)}); n != 900 || e != 0 {
+		t.Errorf("got %d, %v, want all 900", n, e)
+	}
+	wantOnly(t, k, "R")
+	wantOnly(t, k, "RW")
+}
+
 func TestHangupComesWithUnreadData(t *testing.T) {
 	k, fd := dialScript(t, Options{}, Script{Steps: []Step{Wait(time.Millisecond), Send([]byte("bye")), Close()}})
 	wantOnly(t, k, "RWH")

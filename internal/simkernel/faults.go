@@ -66,20 +66,26 @@ type Errnos struct {
 
 // The errnos that each call may give, besides those that the simulation gives for a reason.
 var (
-	socketErrnos  = []syscall.Errno{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.EACCES} // socket(2)
-	bindErrnos    = []syscall.Errno{syscall.EADDRINUSE, syscall.EADDRNOTAVAIL, syscall.EACCES}                       // bind(2), ip(7)
-	connectErrnos = []syscall.Errno{                                                                                 // connect(2), ip(7)
+	// socket(2)
+	socketErrnos = []syscall.Errno{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.EACCES}
+	// bind(2), ip(7)
+	bindErrnos = []syscall.Errno{syscall.EADDRINUSE, syscall.EADDRNOTAVAIL, syscall.EACCES}
+	// connect(2), ip(7)
+	connectErrnos = []syscall.Errno{
 		syscall.EADDRNOTAVAIL, syscall.EAGAIN, syscall.EACCES, syscall.EPERM, syscall.ENETUNREACH, syscall.EHOSTUNREACH,
 		syscall.ECONNREFUSED, syscall.ECONNRESET, syscall.ETIMEDOUT, syscall.EADDRINUSE, syscall.ENOBUFS, syscall.EINVAL,
 	}
-	// What SO_ERROR tells after a connect: connect(2), and the ICMP errors of icmp(7) and ipv6(7).
+	// SO_ERROR after a connect: connect(2), and what ICMP makes of it, icmp(7) and ipv6(7)
 	connectFailures = []syscall.Errno{
 		syscall.ETIMEDOUT, syscall.ECONNREFUSED, syscall.EHOSTUNREACH, syscall.ENETUNREACH, syscall.ECONNRESET, syscall.EPROTO,
 		syscall.EACCES, syscall.ENOPROTOOPT,
 	}
-	pollErrnos  = []syscall.Errno{syscall.ENOMEM, syscall.ENOSPC}                                                   // epoll_ctl(2)
-	deathErrnos = []syscall.Errno{syscall.ECONNRESET, syscall.ETIMEDOUT, syscall.EHOSTUNREACH, syscall.ENETUNREACH} // tcp(7), ip(7)
-	writeErrnos = []syscall.Errno{syscall.ENOBUFS, syscall.ENOMEM}                                                  // send(2)
+	// epoll_ctl(2)
+	pollErrnos = []syscall.Errno{syscall.ENOMEM, syscall.ENOSPC}
+	// tcp(7), ip(7)
+	deathErrnos = []syscall.Errno{syscall.ECONNRESET, syscall.ETIMEDOUT, syscall.EHOSTUNREACH, syscall.ENETUNREACH}
+	// send(2)
+	writeErrnos = []syscall.Errno{syscall.ENOBUFS, syscall.ENOMEM}
 )
 
 // RandomFaults turns about half of the faults on, at random strengths: runs that differ in what is on find more than runs

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"sonde/internal/kernel/poller"
 	"sonde/internal/kernel/socket"
 )
@@ -43,7 +45,8 @@ func TestMaxFDs(t *testing.T) {
 	s := k.Sockets()
 	a, _, _ := s.Connect(addr("10.0.0.1:80"), socket.Addr{})
 	s.Connect(addr("10.0.0.1:80"), socket.Addr{})
-	if fd, call, e := s.Connect(addr("10.0.0.1:80"), socket.Addr{}); fd != -1 || call != socket.CallSocket || e != syscall.EMFILE {
+	fd, call, e := s.Connect(addr("10.0.0.1:80"), socket.Addr{})
+	if fd != -1 || call != socket.CallSocket || e != syscall.EMFILE {
 		t.Errorf("got %d, %v, %v, want EMFILE of socket", fd, call, e)
 	}
 	s.Close(a, true)
@@ -70,9 +73,12 @@ func TestPortsComeBack(t *testing.T) {
 			k.now += 5 * ms
 			k.Sockets().Close(fd, false)
 		}, DefaultTimeWait - 4*time.Millisecond},
+		{"their fin long after ours", Script{Steps: []Step{Wait(30*time.Second + 9*time.Millisecond), Close()}},
+			func(k *Kernel, fd int) { k.Sockets().Close(fd, false) }, 30*time.Second + DefaultTimeWait},
 		{"their fin first", Script{Steps: []Step{Close()}}, func(k *Kernel, fd int) { k.Sockets().Close(fd, false) },
 			time.Millisecond},
-		{"unread data", Script{Steps: []Step{Send([]byte("x")), Hold()}}, func(k *Kernel, fd int) { k.Sockets().Close(fd, false) }, 0},
+		{"unread data", Script{Steps: []Step{Send([]byte("x")), Hold()}},
+			func(k *Kernel, fd int) { k.Sockets().Close(fd, false) }, 0},
 		{"data after our close", Script{Steps: []Step{Wait(5*time.Second + 9*time.Millisecond), Send([]byte("x")), Hold()}},
 			func(k *Kernel, fd int) { k.Sockets().Close(fd, false) }, 5 * time.Second},
 		{"their reset", Script{Steps: []Step{Reset()}}, func(k *Kernel, fd int) { k.Sockets().Close(fd, false) }, 0},
@@ -192,5 +198,29 @@ func TestViolations(t *testing.T) {
 				t.Errorf("got %q, want one with %q", v, c.want)
 			}
 		})
+	}
+}
+
+// TestDials checks the truth that records are held against.
+func TestDials(t *testing.T) {
+	k, fd := dialScript(t, Options{Ports: 1}, Script{Steps: []Step{Read(3), Send([]byte("hello")), Reset()}})
+	s := k.Sockets()
+	s.Writev(fd, [][]byte{[]byte("abc")})
+	poll(t, k)
+	s.Readv(fd, make([]byte, 4), nil)
+	s.Connect(addr("10.0.0.1:80"), socket.Addr{})
+	k.Remove(fd)
+	s.Close(fd, true)
+	want := []Dial{{
+		Remote: addr("10.0.0.1:80"), Local: addr("192.0.2.1:32768"), FD: fd,
+		At: 1 + callCost, Established: 1 + callCost + ms, Ended: 1 + 2*callCost + 2*ms, Err: syscall.ECONNRESET,
+		Closed: 1 + 6*callCost + 2*ms, Reset: true, Read: 4, Written: 3,
+	}}
+	if d := cmp.Diff(want, k.Dials()[:1], cmp.AllowUnexported(socket.Addr{})); d != "" {
+		t.Errorf("dials (-want +got):\n%s", d)
+	}
+	// The reset had freed the port, so the second dial went through.
+	if d := k.Dials()[1]; d.FD != fd+1 || d.Errno != 0 || d.Local != want[0].Local || d.Established != 0 {
+		t.Errorf("got %+v, want a dial under way over the same port", d)
 	}
 }

@@ -81,7 +81,8 @@ func TestSteps(t *testing.T) {
 		{name: "unreachable net", script: Script{Answer: Unreachable, Errno: syscall.ENETUNREACH, Delay: time.Second},
 			end: "ENETUNREACH", took: 1001 * time.Millisecond},
 		{name: "black hole", script: Script{Answer: BlackHole}, end: "open", took: time.Minute},
-		{name: "late answer", script: Script{Delay: 3 * time.Second, Steps: []Step{Close()}}, end: "fin", took: 3002 * time.Millisecond},
+		{name: "late answer", script: Script{Delay: 3 * time.Second, Steps: []Step{Close()}}, end: "fin",
+			took: 3002 * time.Millisecond},
 		{name: "connect to itself", script: Script{Answer: SelfConnect}, write: "hello", fin: true, got: "hello", end: "fin"},
 		{name: "send", script: Script{Steps: []Step{Send(hello), Close()}}, got: "hello", end: "fin"},
 		{name: "send nothing", script: Script{Steps: []Step{Send(nil), Close()}}, end: "fin"},
@@ -143,12 +144,13 @@ func TestEndlessGoesAsFastAsItIsRead(t *testing.T) {
 	chunk := bytes.Repeat([]byte("x"), 1000)
 	k, fd := dialScript(t, Options{ReceiveBuffer: 2500}, Script{Steps: []Step{Endless(chunk, 0)}})
 	wantNothing := func() {
-		for { // nobody reads: the sender must come to a stop
+		for range 1000 { // nobody reads: the sender must come to a stop
 			err := k.Run(func(int64, []poller.Event) bool { return false })
 			if stuck := (*DeadlockError)(nil); errors.As(err, &stuck) {
 				return
 			}
 		}
+		t.Error("got a thousand batches though nobody reads")
 	}
 	wantNothing()
 	c := k.fds.at(fd)
@@ -166,6 +168,24 @@ func TestEndlessGoesAsFastAsItIsRead(t *testing.T) {
 	}
 	if total < 1_000_000 {
 		t.Errorf("got %d bytes in a thousand reads, want the stream to go on", total)
+	}
+}
+
+func TestFinComesBehindWhatTheWindowHeldBack(t *testing.T) {
+	k, fd := dialScript(t, Options{ReceiveBuffer: 100}, Script{Steps: []Step{
+		Wait(time.Millisecond), Send(make([]byte, 250)), Close(),
+	}})
+	for i, want := range []struct {
+		ready string
+		n     int
+	}{{"RW", 100}, {"RW", 100}, {"RWH", 50}} {
+		wantOnly(t, k, want.ready)
+		if n, e := k.Sockets().Readv(fd, make([]byte, 1000), nil); n != want.n || e != 0 {
+			t.Errorf("read %d: got %d, %v, want %d bytes", i, n, e, want.n)
+		}
+	}
+	if n, e := k.Sockets().Readv(fd, make([]byte, 1), nil); n != 0 || e != 0 {
+		t.Errorf("got %d, %v, want the end", n, e)
 	}
 }
 

@@ -180,6 +180,24 @@ func TestShards(t *testing.T) {
 	}
 }
 
+// Of a list, shards take targets in turn, across the borders of entries.
+func TestShardsTakeTurns(t *testing.T) {
+	o := testOptions("10.0.0.1", "bad..name", "10.0.0.2:9", "10.0.0.3", "10.0.0.4")
+	o.Ports = []PortRange{{80, 82}}
+	whole := drain(t, open(t, o))
+	for o.Shards = 2; o.Shards <= 5; o.Shards++ {
+		for o.Shard = range o.Shards {
+			var want []string
+			for i := o.Shard; i < len(whole); i += o.Shards {
+				want = append(want, whole[i])
+			}
+			if diff := cmp.Diff(want, drain(t, open(t, o))); diff != "" {
+				t.Errorf("shard %d of %d (-want +got):\n%s", o.Shard, o.Shards, diff)
+			}
+		}
+	}
+}
+
 func TestBlocksTooLarge(t *testing.T) {
 	for _, c := range []struct {
 		text  string

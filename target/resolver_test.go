@@ -183,6 +183,26 @@ func TestResolverJoins(t *testing.T) {
 	})
 }
 
+// Two callers that waited for slots with one question share a lookup, though each got a slot.
+func TestResolverJoinsAfterWaiting(t *testing.T) {
+	n := &names{known: map[string][]string{"a.test": {"192.0.2.1"}}}
+	bubble(t, ResolverOptions{Concurrency: 2}, n, func(t *testing.T, r *Resolver) {
+		var c collector
+		submit(t, r, "x.test", AnyFamily, c.done(t, "x"))
+		submit(t, r, "y.test", AnyFamily, c.done(t, "y"))
+		for _, label := range []string{"one", "two"} {
+			go submit(t, r, "a.test", AnyFamily, c.done(t, label))
+		}
+		synctest.Wait()
+		pass(2 * time.Second)
+		c.check(t, "one", "192.0.2.1", time.Second, nil)
+		c.check(t, "two", "192.0.2.1", time.Second, nil)
+		if got := n.lookups.Load(); got != 3 {
+			t.Errorf("lookups: got %d, want 3", got)
+		}
+	})
+}
+
 func TestResolverExpiry(t *testing.T) {
 	n := &names{known: map[string][]string{"a.test": {"192.0.2.1"}}}
 	bubble(t, ResolverOptions{TTL: 10 * time.Second, NegativeTTL: 4 * time.Second}, n, func(t *testing.T, r *Resolver) {

@@ -51,11 +51,11 @@ func reasonOf(err error) string {
 	return protocol.ErrTooLarge.Error()
 }
 
-// Text copies what a peer sent, cut to MaxText bytes; a UTF-8 character is not cut in two.
-func Text(b []byte) string { return clip(b, MaxText) }
+// Text copies what a peer sent, cut to MaxText bytes.
+func Text(b []byte) string { return Clip(b, MaxText) }
 
 // Received copies the first MaxReceived bytes of what was not understood.
-func Received(b []byte) string { return clip(b, MaxReceived) }
+func Received(b []byte) string { return Clip(b, MaxReceived) }
 
 // Quote makes a peer's text fit for a reason: one line, without control characters, cut to 200 bytes.
 func Quote(text string) string {
@@ -65,10 +65,11 @@ func Quote(text string) string {
 		}
 		return r
 	}, text)
-	return clip([]byte(strings.TrimSpace(text)), maxQuoted)
+	return Clip([]byte(strings.TrimSpace(text)), maxQuoted)
 }
 
-func clip(b []byte, limit int) string {
+// Clip copies b, cut to limit bytes; a UTF-8 character is not cut in two.
+func Clip(b []byte, limit int) string {
 	if len(b) <= limit {
 		return string(b)
 	}

@@ -47,7 +47,7 @@ func TestClip(t *testing.T) {
 		{"not UTF-8", "\x80\x80\x80\x80\x80\x80", "\x80\x80\x80\x80"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			if got := clip([]byte(tc.in), 4); got != tc.want {
+			if got := Clip([]byte(tc.in), 4); got != tc.want {
 				t.Errorf("got %q, want %q", got, tc.want)
 			}
 		})

@@ -14,7 +14,7 @@ func TestExchange(t *testing.T) {
 		return append([]probetest.Turn{{Says: "220 ready\r\n"}, {Hears: "FEAT\r\n", Says: says}}, more...)
 	}
 	bye := probetest.Turn{Hears: "QUIT\r\n"}
-	probetest.Run(t,
+	probetest.Run(t, Probe{}.About(),
 		probetest.Case{Name: "features", Open: open, Turns: greeted("211-Features:\r\n SIZE\r\n AUTH SSL;TLS;\r\nstray\r\n211 End\r\n", bye),
 			Result: `{"code":220,"greeting":"ready","features":["SIZE","AUTH SSL;TLS;"],"auth_tls":true}`, Brief: "220 ready"},
 		probetest.Case{Name: "login wanted", Open: open, Turns: greeted("530 Please login with USER and PASS.\r\n", bye),

@@ -42,7 +42,7 @@ func TestStatus(t *testing.T) {
 		c.Verdict, c.Reason, c.Result, c.Brief = verdict, reason, result, brief
 		return c
 	}
-	probetest.Run(t,
+	probetest.Run(t, Probe{}.About(),
 		answer("ok", "HTTP/1.1 200 OK\r\nServer: nginx\r\nContent-Type: text/html\r\nContent-Length: 5\r\n\r\n", protocol.Success, "",
 			`{"status_code":200,"reason":"OK","version":"1.1","server":"nginx","content_type":"text/html","content_length":5}`, "200 OK"),
 		answer("redirect", "HTTP/1.0 301 Moved Permanently\r\nLocation: https://example.com/\r\n\r\n", protocol.Success, "",
@@ -76,7 +76,7 @@ func TestWantedStatus(t *testing.T) {
 		}
 		c.Result = `{"status_code":` + strconv.Itoa(status) + `,"version":"1.1"}`
 		c.Brief = strconv.Itoa(status)
-		probetest.Run(t, c)
+		probetest.Run(t, Probe{}.About(), c)
 	}
 }
 
@@ -96,7 +96,7 @@ func TestBody(t *testing.T) {
 		return c
 	}
 	fill := strings.Repeat("x", 3000)
-	probetest.Run(t,
+	probetest.Run(t, Probe{}.About(),
 		body("match and groups", `version (\d+)\.(\d+)(-rc)?`, 0, page+"Content-Length: 12\r\n\r\nversion 1.25", protocol.Success, "",
 			pageHas+`,"content_length":12,"body_bytes":12,"body_match":["version 1.25","1","25",""]}`),
 		body("no match", "up", 0, page+"Content-Length: 4\r\n\r\ndown", protocol.Refused, "body does not match up", pageHas+`,"content_length":4,"body_bytes":4}`),
@@ -119,7 +119,7 @@ func TestBody(t *testing.T) {
 
 func TestHeadRequest(t *testing.T) {
 	p := configured(t, probes.Options{ReadBytes: 10, HTTP: probes.HTTPOptions{Method: "HEAD"}})
-	probetest.Run(t, probetest.Case{
+	probetest.Run(t, Probe{}.About(), probetest.Case{
 		Name: "head", Open: func() protocol.Exchange { return p.Exchange(web) },
 		Turns:  []probetest.Turn{{Hears: strings.Replace(request, "GET", "HEAD", 1), Says: page + "Content-Length: 5\r\n\r\n"}},
 		Result: pageHas + `,"content_length":5,"body_bytes":0}`, Brief: "200 OK",

@@ -16,7 +16,7 @@ func TestExchange(t *testing.T) {
 	answer := func(says string) probetest.Turn { return probetest.Turn{Hears: "a1 CAPABILITY\r\n", Says: says} }
 	bye := probetest.Turn{Hears: "a2 LOGOUT\r\n"}
 	const start = `{"status":"OK","greeting":"ready"`
-	probetest.Run(t,
+	probetest.Run(t, Probe{}.About(),
 		probetest.Case{Name: "asked", Open: open, Turns: first("* OK ready\r\n", answer("* CAPABILITY IMAP4rev2 starttls\r\n* OK hm\r\na1 OK done\r\n"), bye),
 			Result: start + `,"capabilities":["IMAP4rev2","starttls"],"starttls":true}`, Brief: "OK ready"},
 		probetest.Case{Name: "told in the greeting", Open: open, Turns: first("* ok [Capability IMAP4rev1 ID] x\r\n", bye),

@@ -13,7 +13,7 @@ func TestExchange(t *testing.T) {
 		return append([]probetest.Turn{{Says: "+OK ready\r\n"}, {Hears: "CAPA\r\n", Says: says}}, more...)
 	}
 	bye := probetest.Turn{Hears: "QUIT\r\n"}
-	probetest.Run(t,
+	probetest.Run(t, Probe{}.About(),
 		probetest.Case{Name: "capabilities", Open: open, Turns: greeted("+OK list\r\nTOP\r\n..odd\r\nSTLS\r\n.\r\n", bye),
 			Result: `{"ok":true,"greeting":"ready","capabilities":["TOP",".odd","STLS"],"stls":true}`, Brief: "+OK ready"},
 		probetest.Case{Name: "no CAPA", Open: open, Turns: greeted("-ERR what?\r\n", bye),

@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"sonde/probes"
 	"sonde/protocol"
 )
 
@@ -40,14 +41,17 @@ type Case struct {
 	Brief  string
 	// Lenient says that the verdict of a conversation that is cut short is not checked: the probe can judge by a part.
 	Lenient bool
+
+	reports []probes.Field
 }
 
 // Run plays the cases, one subtest each. On top of what the case wants it checks, for every way to cut the conversation
 // short, that the verdict fits the end (Closed for a FIN, Unfinished for a reset, a timeout or a cancellation), that the
-// finding is a JSON object, and that there is one if anything was heard.
-func Run(t *testing.T, cases ...Case) {
+// finding is a JSON object of fields that about reports, and that there is one if anything was heard.
+func Run(t *testing.T, about probes.About, cases ...Case) {
 	t.Helper()
 	for _, c := range cases {
+		c.reports = about.Reports
 		t.Run(c.Name, func(t *testing.T) {
 			heard := 0
 			for _, turn := range c.Turns {
@@ -168,7 +172,7 @@ func play(c Case, h how) *player {
 		p.end(h.end)
 	}
 	if p.fault == nil {
-		p.conclude()
+		p.conclude(c.reports)
 	}
 	return p
 }
@@ -273,7 +277,7 @@ func (p *player) onEnd(end protocol.End, err error) {
 }
 
 // conclude takes the finding once the connection's memory is gone.
-func (p *player) conclude() {
+func (p *player) conclude(reports []probes.Field) {
 	p.conclusion = p.exchange.Conclusion()
 	p.move(nil)
 	if p.conclusion.Finding == nil {
@@ -283,5 +287,38 @@ func (p *player) conclude() {
 	var object map[string]any
 	if err := json.Unmarshal([]byte(p.result), &object); err != nil {
 		p.fault = fmt.Errorf("finding is no JSON object: %w: %s", err, p.result)
+		return
 	}
+	for name, value := range object {
+		if want, got := typeOf(reports, name), jsonType(value); got != want {
+			p.fault = fmt.Errorf("field %q: got type %q, About reports %q", name, got, want)
+		}
+	}
+}
+
+// typeOf is the type that is reported for a field; "" for one that is not. A string may come with its bytes in base64
+// (jsonappend.Object.Bytes).
+func typeOf(reports []probes.Field, name string) string {
+	for _, f := range reports {
+		if f.Name == name || f.Type == "string" && f.Name+"_base64" == name {
+			return f.Type
+		}
+	}
+	return ""
+}
+
+func jsonType(value any) string {
+	switch v := value.(type) {
+	case string:
+		return "string"
+	case bool:
+		return "boolean"
+	case []any:
+		return "list"
+	case float64:
+		if v == float64(int64(v)) {
+			return "integer"
+		}
+	}
+	return "a type that no field has"
 }

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"sonde/internal/jsonappend"
+	"sonde/probes"
 	"sonde/protocol"
 	"sonde/protocol/line"
 )
@@ -62,6 +63,12 @@ func (e *echo) AppendJSON(dst []byte) []byte {
 	if e.fault == "writes bad JSON" {
 		return append(dst, "{"...)
 	}
+	if e.fault == "reports another field" {
+		return append(dst, `{"said":"ok"}`...)
+	}
+	if e.fault == "reports another type" {
+		return append(dst, `{"heard":1}`...)
+	}
 	o := jsonappend.Begin(dst)
 	o.Bytes("heard", e.heard)
 	return o.End()
@@ -77,22 +84,27 @@ func echoCase(fault string) Case {
 	}
 }
 
-func TestRunTakesAGoodExchange(t *testing.T) { Run(t, echoCase("")) }
+var about = probes.About{Reports: []probes.Field{{Name: "heard", Type: "string"}}}
+
+func TestRunTakesAGoodExchange(t *testing.T) { Run(t, about, echoCase("")) }
 
 // TestFaultsAreFound plants faults in an exchange and wants the kit to find each.
 func TestFaultsAreFound(t *testing.T) {
 	for fault, want := range map[string]string{
-		"says other words":     `got "ho", want "hi"`,
-		"keeps the buffer":     "differs",
-		"counts the calls":     "verdict",
-		"waits for more":       "verdict: got 1",
-		"goes on too early":    "over before turn 1",
-		"judges a FIN wrongly": "verdict",
-		"forgets the rest":     "none kept",
-		"writes bad JSON":      "no JSON object",
+		"says other words":      `got "ho", want "hi"`,
+		"keeps the buffer":      "differs",
+		"counts the calls":      "verdict",
+		"waits for more":        "verdict: got 1",
+		"goes on too early":     "over before turn 1",
+		"judges a FIN wrongly":  "verdict",
+		"forgets the rest":      "none kept",
+		"writes bad JSON":       "no JSON object",
+		"reports another field": `field "said"`,
+		"reports another type":  `got type "integer"`,
 	} {
 		t.Run(fault, func(t *testing.T) {
 			c := echoCase(fault)
+			c.reports = about.Reports
 			if fault == "goes on too early" {
 				c.Turns = append(c.Turns, Turn{Says: "more"})
 			}

@@ -13,7 +13,7 @@ func TestExchange(t *testing.T) {
 	answer := func(says string) []probetest.Turn {
 		return []probetest.Turn{{Hears: "*1\r\n$4\r\nPING\r\n", Says: says}}
 	}
-	probetest.Run(t,
+	probetest.Run(t, Probe{}.About(),
 		probetest.Case{Name: "pong", Open: open, Turns: answer("+PONG\r\n"),
 			Result: `{"reply":"PONG","auth_required":false}`, Brief: "PONG"},
 		probetest.Case{Name: "pong as a string", Open: open, Turns: answer("$4\r\nPONG\r\n"),

@@ -20,7 +20,7 @@ func TestExchange(t *testing.T) {
 	}
 	const start = `{"code":220,"greeting":"mail.example.com ESMTP"`
 	const brief = "220 mail.example.com ESMTP"
-	probetest.Run(t,
+	probetest.Run(t, Probe{}.About(),
 		probetest.Case{Name: "esmtp", Open: open,
 			Turns:  append(greeted("250-mail.example.com\r\n250-SIZE 1000\r\n250-starttls\r\n250 8BITMIME\r\n"), probetest.Turn{Hears: bye}),
 			Result: start + `,"esmtp":true,"capabilities":["SIZE 1000","starttls","8BITMIME"],"starttls":true}`, Brief: brief},

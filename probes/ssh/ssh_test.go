@@ -11,7 +11,7 @@ import (
 func TestExchange(t *testing.T) {
 	open := func() protocol.Exchange { return Probe{}.Exchange(nil) }
 	says := func(s string) []probetest.Turn { return []probetest.Turn{{Says: s}} }
-	probetest.Run(t,
+	probetest.Run(t, Probe{}.About(),
 		probetest.Case{Name: "openssh", Open: open, Turns: says("SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n"),
 			Result: `{"version":"2.0","software":"OpenSSH_9.2p1","comments":"Debian-2"}`, Brief: "SSH-2.0-OpenSSH_9.2p1"},
 		probetest.Case{Name: "both versions, preamble", Open: open, Turns: says("Hello\r\nworld\nSSH-1.99-Cisco-1.25\n"),

@@ -23,9 +23,9 @@ func (l *loop) onConnectEvent(slot uint32, ready poller.Ready) {
 	case !info.Established:
 		errno := l.sockets.Error(int(r.fd))
 		switch {
-		case errno == syscall.ECONNRESET || errno == syscall.EPIPE:
-			// The kernel says ECONNREFUSED for a RST to our SYN: this one came after the handshake, and
-			// what the peer sent before it can still be read. SO_ERROR is told once only, so it is kept.
+		case errno == syscall.ECONNRESET || errno == syscall.EPIPE || errno != 0 && errno != syscall.ECONNREFUSED && info.SegsIn > 0:
+			// The kernel says ECONNREFUSED for a RST to our SYN, and ICMP is no segment: this came after the
+			// handshake, and what the peer sent before it can still be read. SO_ERROR is told once only, so it is kept.
 			f.pending = errno
 		case errno != 0:
 			l.verdict(slot, ConnectFailed, socket.CallSOError, errno)
@@ -98,9 +98,7 @@ func (l *loop) take(slot uint32, step protocol.Step) (more bool) {
 	}
 	if len(step.Send) > 0 {
 		if errno := l.send(slot, step.Send, step.Then); errno != 0 && step.Then == protocol.Read {
-			// A peer that has reset us may have said why: what it sent is read first, and the read meets the error.
-			f.pending = errno
-			return l.onReadable(slot)
+			return l.onWriteError(slot, errno)
 		}
 		if step.Then == protocol.Read {
 			l.noteRequest(slot)
@@ -169,8 +167,8 @@ func (l *loop) onReadable(slot uint32) (more bool) {
 			return false
 		}
 	}
-	if f.queued&inUnread == 0 {
-		f.queued |= inUnread
+	if !f.unread {
+		f.unread = true
 		l.unread = append(l.unread, l.table.token(slot))
 	}
 	return true
@@ -195,14 +193,16 @@ func (l *loop) makeRoom(slot uint32) bool {
 			return true
 		}
 	}
-	l.pause(slot)
+	if !f.out.Held() {
+		l.pause(slot)
+	} // else it is the peer's turn to take what we wrote: its clocks run, and onWritable reads
 	return false
 }
 
 // returnIfEmpty gives the ring back when no bytes are in flight.
 func (l *loop) returnIfEmpty(slot uint32) {
 	if f := l.flight(slot); f.in.Held() && l.pool.Len(&f.in) == 0 {
-		l.pool.Return(&f.in)
+		l.giveBack(&f.in)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"sonde/internal/kernel/poller"
 	"sonde/internal/kernel/socket"
 	"sonde/protocol"
+	"sonde/ringbuf"
 )
 
 // deadline returns the moment at which the connection's flight ends if nothing happens: the earliest of its phase's limit,
@@ -40,9 +41,16 @@ func (l *loop) onTimeout(slot uint32) {
 			l.verdict(slot, l.whichLimit(slot, ConnectTimeout), socket.CallNone, 0)
 		}
 	case Active:
-		if l.flight(slot).pausedAt != 0 {
+		if since := l.flight(slot).pausedAt; since != 0 {
+			if stuckAt := max(since, l.ringFreed) + noProgressLimit; stuckAt > l.now {
+				l.wheel.Set(slot, stuckAt)
+				return
+			}
 			l.finish(slot, protocol.EndCancelled, nil, BuffersExhausted, socket.CallNone, 0)
 			return
+		}
+		if f := l.flight(slot); !f.in.Held() {
+			l.giveBack(&f.out) // what is not sent by now never will be; its ring may serve the last look
 		}
 		l.onReadable(slot)
 		if l.is(token, Active) {
@@ -86,43 +94,48 @@ func (l *loop) pause(slot uint32) {
 	l.shared.stats.bufferWaits.Add(1)
 	f.pausedAt = l.now
 	l.wheel.Set(slot, l.now+noProgressLimit)
-	if f.queued&inPaused == 0 {
-		f.queued |= inPaused
+	if f.in.Held() {
+		l.growing = append(l.growing, l.table.token(slot))
+	} else {
 		l.paused = append(l.paused, l.table.token(slot))
 	}
 }
 
-// resume lets paused connections read on, in the order in which they were paused, as far as there are buffers.
+// resume lets paused connections read on, in the order in which they were paused, as far as there are buffers. Those that
+// hold a ring and need a larger one come first: they keep from the others what they wait with.
 func (l *loop) resume() {
-	for len(l.paused) > 0 {
-		slot, ok := l.table.find(l.paused[0])
-		if !ok || l.table.rows[slot].seat == none || l.flight(slot).pausedAt == 0 {
-			l.unqueue(slot, ok)
-			continue
-		}
-		f := l.flight(slot)
-		if !f.in.Held() && !l.pool.Borrow(&f.in, 1) || l.pool.Len(&f.in) == l.pool.Cap(&f.in) && !l.pool.Grow(&f.in) {
-			return
-		}
-		l.unqueue(slot, true)
-		stood := l.now - f.pausedAt
-		f.pausedAt = 0
-		f.phaseUntil = shift(f.phaseUntil, stood)
-		f.targetUntil = shift(f.targetUntil, stood)
-		if f.lastByteAt != 0 {
-			f.lastByteAt += stood
-		}
-		l.rearm(slot)
-		l.onReadable(slot)
-	}
+	l.growing = l.resumeFrom(l.growing, l.pool.Grow)
+	l.paused = l.resumeFrom(l.paused, func(r *ringbuf.Ring) bool { return l.pool.Borrow(r, 1) })
 }
 
-// unqueue takes the first connection off the paused list; here says whether it is still there.
-func (l *loop) unqueue(slot uint32, here bool) {
-	l.paused = l.paused[1:]
-	if here && l.table.rows[slot].seat != none {
-		l.flight(slot).queued &^= inPaused
+// resumeFrom resumes the connections of a list until have fails to give one a ring, and returns the rest.
+func (l *loop) resumeFrom(waiting []poller.Token, have func(*ringbuf.Ring) bool) []poller.Token {
+	for len(waiting) > 0 {
+		slot, ok := l.table.find(waiting[0])
+		if ok && l.table.rows[slot].seat != none && l.flight(slot).pausedAt != 0 {
+			f := l.flight(slot)
+			if !have(&f.in) {
+				return waiting
+			}
+			l.unpause(slot)
+		}
+		waiting = waiting[1:]
 	}
+	return nil
+}
+
+// unpause sets a connection's clocks going again, later by as long as they stood still, and reads.
+func (l *loop) unpause(slot uint32) {
+	f := l.flight(slot)
+	stood := l.now - f.pausedAt
+	f.pausedAt = 0
+	f.phaseUntil = shift(f.phaseUntil, stood)
+	f.targetUntil = shift(f.targetUntil, stood)
+	if f.lastByteAt != 0 {
+		f.lastByteAt += stood
+	}
+	l.rearm(slot)
+	l.onReadable(slot)
 }
 
 // shift moves a deadline by d, leaving "never" as it is.

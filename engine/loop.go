@@ -22,11 +22,13 @@ type loop struct {
 	wheel     *timewheel.Wheel
 	pool      *ringbuf.Pool
 	admission admission
-	paused    []poller.Token // reads that wait for a buffer, oldest first
+	growing   []poller.Token // reads that wait for a larger ring than the full one they hold, oldest first
+	paused    []poller.Token // reads that wait for a ring at all
 	unread    []poller.Token // reads that used up their share of a batch
 	outcomes  []Outcome      // of this batch
 	expired   []uint32       // scratch of expire
 	scratch   []byte         // where bytes go that nobody wants
+	ringFreed int64          // when a ring was last given back: those that wait for one get on
 
 	now        int64 // when the poll of this batch returned
 	armedAt    int64 // what the poller's timer is set to; 0: nothing
@@ -95,8 +97,8 @@ func (l *loop) onBatch(now int64, events []poller.Event) (more bool) {
 		l.onEvent(ev)
 	}
 	l.readOn()
-	l.resume()
 	l.expire()
+	l.resume()
 	l.admit()
 	l.heedStop()
 	l.deliver()
@@ -161,7 +163,7 @@ func (l *loop) readOn() {
 		if !ok || l.table.rows[slot].seat == none {
 			continue
 		}
-		l.flight(slot).queued &^= inUnread
+		l.flight(slot).unread = false
 		switch l.table.rows[slot].state {
 		case Active:
 			l.onReadable(slot)

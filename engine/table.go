@@ -65,16 +65,8 @@ type flight struct {
 	kernelRTT     uint32 // microseconds
 	pending       syscall.Errno
 	discarded     uint32 // bytes thrown away while CLOSING
-	queued        queueSet
+	unread        bool   // it stands in the loop's list of reads to go on with
 }
-
-// queueSet says in which of the loop's lists a flight stands, so that it stands in each at most once.
-type queueSet uint8
-
-const (
-	inPaused queueSet = 1 << iota
-	inUnread
-)
 
 // insert takes a row for a new connection, in INIT, with a flight.
 func (t *table) insert(id uint64, remote socket.Addr, profile uint16) uint32 {

@@ -89,9 +89,7 @@ func (l *loop) onWritable(slot uint32) {
 		return
 	}
 	if errno != 0 {
-		f.pending = errno
-		l.table.unsent[r.seat] = nil
-		l.onReadable(slot)
+		l.onWriteError(slot, errno)
 		return
 	}
 	if l.pool.Len(&f.out) == 0 && l.table.unsent[r.seat] == nil {
@@ -100,6 +98,18 @@ func (l *loop) onWritable(slot uint32) {
 			l.onReadable(slot)
 		}
 	}
+}
+
+// onWriteError ends the sending. A peer that has reset us may have said why: what it sent is read first, and the end
+// of it then tells the first error, which the kernel tells once only.
+func (l *loop) onWriteError(slot uint32, errno syscall.Errno) (more bool) {
+	f := l.flight(slot)
+	if f.pending == 0 {
+		f.pending = errno
+	}
+	l.giveBack(&f.out)
+	l.table.unsent[l.table.rows[slot].seat] = nil
+	return l.onReadable(slot)
 }
 
 // flush writes the out ring, then what waits in the exchange's own memory.
@@ -192,6 +202,7 @@ func (l *loop) onClosingReadable(slot uint32) {
 func (l *loop) giveBack(r *ringbuf.Ring) {
 	if r.Held() {
 		l.pool.Return(r)
+		l.ringFreed = l.now
 	}
 }
 

@@ -114,7 +114,7 @@ func (e *exchange) takeCapabilities(list string) {
 	e.finding.told = true
 	e.finding.capabilities, e.finding.startTLS = nil, false
 	for name := range strings.FieldsSeq(list) {
-		e.finding.capabilities = append(e.finding.capabilities, strings.Clone(name))
+		e.finding.capabilities = append(e.finding.capabilities, name)
 		e.finding.startTLS = e.finding.startTLS || strings.EqualFold(name, "STARTTLS") // RFC 9051 s.6.2.1
 	}
 }

@@ -155,7 +155,6 @@ func (p *Parser) parseChunk(buf []byte) (protocol.Frame, int, error) {
 	if first == len(buf) {
 		return protocol.Frame{}, 0, protocol.ErrIncomplete
 	}
-	p.line, p.look = 0, 0
 	p.state = inChunk
 	p.left = size
 	return p.takeBody(buf, first)

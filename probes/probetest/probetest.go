@@ -45,6 +45,10 @@ type Case struct {
 	reports []probes.Field
 }
 
+// longConversation is above how many bytes of the server's the pieces get larger and the splits fewer: each byte is copied
+// once a piece, so that the time would grow with the square.
+const longConversation = 4 << 10
+
 // Run plays the cases, one subtest each. On top of what the case wants it checks, for every way to cut the conversation
 // short, that the verdict fits the end (Closed for a FIN, Unfinished for a reset, a timeout or a cancellation), that the
 // finding is a JSON object of fields that about reports, and that there is one if anything was heard.
@@ -61,11 +65,15 @@ func Run(t *testing.T, about probes.About, cases ...Case) {
 				t.Errorf("in one piece: %v", err)
 				return
 			}
-			if err := c.try(how{piece: 1, end: c.End}); err != nil {
+			if err := c.try(how{piece: 1 + heard/longConversation, end: c.End}); err != nil {
 				t.Errorf("byte by byte: %v", err)
 				return
 			}
-			for cut := 1; cut < heard; cut += 1 + heard/512 {
+			step := 1 + heard/256
+			if heard > longConversation {
+				step = 1 + heard/64
+			}
+			for cut := 1; cut < heard; cut += step {
 				if err := c.try(how{split: cut, end: c.End}); err != nil {
 					t.Errorf("split after byte %d: %v", cut, err)
 					return

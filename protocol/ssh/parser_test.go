@@ -1,6 +1,7 @@
 package ssh
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -43,7 +44,6 @@ var samples = protocoltest.Samples{
 	},
 	TooLarge: []protocoltest.Bad{
 		{Name: "preamble line", Stream: strings.Repeat("x", MaxPreambleLine), Reason: "8192"},
-		{Name: "preamble lines", Stream: strings.Repeat("\n", MaxPreambleLines+1), Frames: slices.Repeat(frames{pre("")}, MaxPreambleLines), Reason: "1024"},
 	},
 }
 
@@ -76,6 +76,23 @@ func TestAccessors(t *testing.T) {
 		if p.Software() != nil {
 			t.Errorf("%q: software after Reset: got %q, want none", tc.line, p.Software())
 		}
+	}
+}
+
+func TestPreambleLinesLimit(t *testing.T) {
+	var p Parser
+	for range MaxPreambleLines {
+		if _, _, err := p.ParseFrame([]byte("\n")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 2 { // the same answer when asked again
+		if _, n, err := p.ParseFrame([]byte("\n")); n != 0 || !errors.Is(err, protocol.ErrTooLarge) {
+			t.Errorf("line %d: got %d, %v, want ErrTooLarge", MaxPreambleLines+1, n, err)
+		}
+	}
+	if f, _, err := p.ParseFrame([]byte("SSH-2.0-x\n")); f.Kind != Identification {
+		t.Errorf("identification behind the last line: got %v, want it", err)
 	}
 }
 

@@ -1,5 +1,6 @@
 // Package probetest plays a server to a probe's exchange, in memory: what the server says arrives in one piece, byte by
-// byte and split everywhere, and stops at every byte in every way that a connection can end. It drives an exchange as
+// byte and split in two, and stops in every way that a connection can end, both at every byte of a short conversation and at
+// some 200 of a long one. It drives an exchange as
 // the engine does, and takes each buffer away after use, so that a finding which points into one is found out.
 package probetest
 

@@ -1,0 +1,247 @@
+// Command sonde probes many TCP services at once and says of each the truth: how it is, how long each phase took and
+// whose fault a failure is. This package is the command line and nothing else: flags, printing, signals and exit codes.
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"syscall"
+
+	"github.com/urfave/cli/v2"
+)
+
+// version is set by the linker (make build).
+var version = ""
+
+// Exit codes, part of the contract.
+const (
+	exitDone     = 0 // targets that are down are results, not failures
+	exitFatal    = 1
+	exitUsage    = 2
+	exitStopped  = 3 // before all targets were done
+	exitFailures = 4 // with --fail-on-error: a target failed
+)
+
+func main() {
+	// A write to a closed pipe must come back as an error: otherwise the runtime ends the program before the metadata is
+	// written (package os/signal).
+	signal.Ignore(syscall.SIGPIPE)
+	os.Exit(Run(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}
+
+// Run runs the command line args, which do not hold the program's name, and returns the exit code. What was asked for goes
+// to stdout, everything else to stderr.
+func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	p := &program{stdin: stdin, stdout: stdout, stderr: newConsole(stderr)}
+	p.commands = []*command{
+		newScanCommand(p), newVersionCommand(p),
+		{name: "watch", summary: "probe targets again and again", later: true},
+		{name: "bench", summary: "measure under a load shape", later: true},
+	}
+	return p.exitCode(p.run(ctx, args))
+}
+
+// program is one run of sonde.
+type program struct {
+	stdin    io.Reader
+	stdout   io.Writer
+	stderr   *console
+	commands []*command
+	help     bool
+	version  bool
+	noColor  bool
+	parsed   parsed
+}
+
+// command is one command: what help, the manual and completion say of it, and what it does.
+type command struct {
+	name     string
+	summary  string // one line, lower case, no full stop
+	usage    string // what stands behind the name: "[flags] [TARGET ...]"
+	about    []string
+	examples []example
+	flags    []flagSpec
+	words    []string // what completion offers as arguments
+	files    bool     // completion offers files as arguments
+	later    bool     // part of the contract and not built yet
+	run      func(ctx context.Context, args []string) error
+}
+
+// example is a command line and what it is good for.
+type example struct{ line, doc string }
+
+// allFlags are the flags of c and those that every command has.
+func (p *program) allFlags(c *command) []flagSpec {
+	return append(slices.Clone(c.flags), p.commonFlags()...)
+}
+
+func (p *program) commonFlags() []flagSpec {
+	return []flagSpec{
+		{group: "General", name: "no-color", help: "no colours, even on a terminal; the variable NO_COLOR does the same", set: toSwitch(&p.noColor)},
+		{group: "General", name: "help", short: "h", help: "print this help", set: toSwitch(&p.help)},
+	}
+}
+
+// run parses the command line and runs its command.
+func (p *program) run(ctx context.Context, args []string) error {
+	top := append(p.commonFlags(), flagSpec{group: "General", name: "version", help: "print the version", set: toSwitch(&p.version)})
+	at := slices.IndexFunc(args, func(a string) bool { return !strings.HasPrefix(a, "-") || a == "-" })
+	if at < 0 {
+		at = len(args)
+	}
+	leading, err := reorder(args[:at], top)
+	if err != nil {
+		return err
+	}
+	leading = leading[:len(leading)-1] // its "--"
+	p.parsed = parsed{given: make(map[string]bool)}
+	app := &cli.App{
+		Name: "sonde", Flags: cliFlags(top, &p.parsed), Writer: p.stdout, ErrWriter: p.stderr,
+		HideHelp: true, HideHelpCommand: true, HideVersion: true,
+		// Without it, urfave/cli ends the process by itself for some errors.
+		ExitErrHandler: func(*cli.Context, error) {},
+		Action:         func(*cli.Context) error { return p.bare() },
+	}
+	argv := append([]string{"sonde"}, leading...)
+	if at < len(args) {
+		c, rest, err := p.choose(args[at], args[at+1:])
+		if err != nil {
+			return err
+		}
+		flags := p.allFlags(c)
+		rest, err = reorder(rest, flags)
+		if err != nil {
+			return err
+		}
+		argv = append(append(argv, c.name), rest...)
+		app.Commands = []*cli.Command{{
+			Name: c.name, Flags: cliFlags(flags, &p.parsed), HideHelp: true, HideHelpCommand: true,
+			OnUsageError: func(_ *cli.Context, err error, _ bool) error { return err },
+			Action:       func(cc *cli.Context) error { return p.act(cc.Context, c, cc.Args().Slice()) },
+		}}
+	}
+	app.OnUsageError = func(_ *cli.Context, err error, _ bool) error { return err }
+	err = app.RunContext(ctx, argv)
+	if p.parsed.failed != nil {
+		return p.parsed.failed // the same error, before package flag made it a text
+	}
+	return err
+}
+
+// bare is a command line without a command.
+func (p *program) bare() error {
+	switch {
+	case p.version:
+		return p.print(versionLine())
+	case p.help:
+		return p.print(p.overview())
+	}
+	io.WriteString(p.stderr, p.overview())
+	return exitStatus(exitUsage)
+}
+
+// choose finds the command called name. `sonde help scan` is `sonde scan --help`.
+func (p *program) choose(name string, args []string) (*command, []string, error) {
+	if name == "help" {
+		if len(args) == 0 {
+			help := &command{name: "help", run: func(context.Context, []string) error { return p.print(p.overview()) }}
+			return help, nil, nil
+		}
+		name, args = args[0], []string{"--help"}
+	}
+	var names []string
+	for _, c := range p.commands {
+		if c.name == name {
+			if c.later {
+				return nil, nil, notYet("sonde " + name)
+			}
+			return c, args, nil
+		}
+		names = append(names, c.name)
+	}
+	e := &usageError{text: "there is no command " + quoteWord(name)}
+	switch near := nearest(name, names); {
+	case near != "":
+		e.hint = didYouMean("sonde " + near)
+	case strings.ContainsAny(name, ".:/"):
+		e.hint = "to probe it: sonde scan " + name
+	default:
+		e.hint = "sonde --help lists the commands"
+	}
+	return nil, nil, e
+}
+
+// act runs a command whose flags are parsed.
+func (p *program) act(ctx context.Context, c *command, args []string) error {
+	if p.noColor {
+		p.stderr.color = false
+	}
+	if p.help {
+		return p.print(p.helpOf(c))
+	}
+	return c.run(ctx, args)
+}
+
+// print writes what was asked for to standard output.
+func (p *program) print(text string) error {
+	_, err := io.WriteString(p.stdout, text)
+	return err
+}
+
+func newVersionCommand(p *program) *command {
+	return &command{
+		name: "version", summary: "print the version",
+		run: func(_ context.Context, args []string) error {
+			if err := noArguments("version", args); err != nil {
+				return err
+			}
+			return p.print(versionLine())
+		},
+	}
+}
+
+func versionLine() string { return "sonde " + versionWord() + "\n" }
+
+// versionWord is what the linker was told; for `go install` and `go run`, what the go command wrote into the binary.
+func versionWord() string {
+	if version != "" {
+		return version
+	}
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "unknown"
+}
+
+// noArguments refuses arguments of a command that takes none.
+func noArguments(command string, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	return &usageError{text: "sonde " + command + " takes no arguments, got " + quoteWord(args[0])}
+}
+
+// exitCode tells of err, if there is anything to tell, and returns the exit code that it means.
+func (p *program) exitCode(err error) int {
+	var status exitStatus
+	var usage *usageError
+	switch {
+	case err == nil:
+		return exitDone
+	case errors.As(err, &status):
+		return int(status)
+	case isClosedPipe(err):
+		return exitStopped // the reader has seen enough
+	case errors.As(err, &usage):
+		p.stderr.failure(usage.text, usage.hint)
+		return exitUsage
+	}
+	p.stderr.failure(err.Error(), hintOf(err))
+	return exitFatal
+}

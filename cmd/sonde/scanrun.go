@@ -1,0 +1,61 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"sonde/report"
+	"sonde/scan"
+)
+
+// scanTargets runs a scan whose output is open, and tells of its end: summary, metadata, exit code.
+func (o *scanOptions) scanTargets(ctx context.Context, s *scan.Scan, records report.Sink) error {
+	console := o.p.stderr
+	m, err := o.newMonitor(s)
+	if err != nil {
+		return err
+	}
+	ctx, stop := stopOnSignal(ctx,
+		func(error) { console.note("stopping: %d in flight, again to stop at once", s.Snapshot().InFlight) },
+		s.Abort)
+	m.start()
+	run, err := s.Run(ctx)
+	stop()
+	monitorErr := m.stop()
+	if closeErr := records.Close(); err == nil && closeErr != nil {
+		err = fmt.Errorf("write the records: %w", closeErr)
+	}
+	if run == nil {
+		return err
+	}
+	run.Version = versionWord()
+	if !o.quiet {
+		report.WriteSummary(console, run, console.style()) // a closed stderr has nobody to be told
+	}
+	if o.metadata != "" {
+		metadata := run.Metadata()
+		if metadataErr := report.WriteMetadata(o.metadata, &metadata); metadataErr != nil {
+			err = errors.Join(err, fmt.Errorf("write the metadata: %w", metadataErr))
+		}
+	}
+	return o.verdict(run, err, monitorErr)
+}
+
+// verdict is what the exit code tells.
+func (o *scanOptions) verdict(run *report.Run, err, monitorErr error) error {
+	switch {
+	case err != nil && !isClosedPipe(err):
+		return err
+	case monitorErr != nil:
+		return monitorErr
+	case err != nil || run.Stopped != "":
+		return exitStatus(exitStopped)
+	case o.failOnError && run.Summary.Failed() > 0:
+		return exitStatus(exitFailures)
+	}
+	if run.Targets == 0 {
+		o.p.stderr.warn("there was no target")
+	}
+	return nil
+}

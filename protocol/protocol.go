@@ -76,8 +76,8 @@ func (e *MalformedError) Error() string {
 type Action uint8
 
 const (
-	// Read: send what is in Send, then go on reading; the read limit runs from the first Read of an exchange to its end
-	// and is never started anew by bytes that trickle in.
+	// Read: send what is in Send, then go on reading. The read limit runs from Begin or from the last Send to the end of the
+	// answer, and is never started anew by bytes that trickle in.
 	Read Action = iota
 	// Done: the exchange is over and its Conclusion is final.
 	Done
@@ -88,8 +88,9 @@ const (
 
 // Step is an exchange's answer to an event. The zero Step goes on reading.
 type Step struct {
-	// Send is written in order, as one writev(2). The memory must stay as it is until the exchange's next event or Close:
-	// the engine copies only what the kernel does not take at once.
+	// Send is written in order, as one writev(2). With Read the memory must stay as it is until the exchange's next event:
+	// the engine copies only what the kernel does not take at once, and not always then. With Done or Park it may be
+	// used again from Conclusion on.
 	Send [][]byte
 	// Then is what comes after the write.
 	Then Action
@@ -119,7 +120,8 @@ const (
 )
 
 // Exchange is one conversation over an established connection, from the first byte to the verdict. The engine calls it
-// from the loop that owns the connection and makes no call after a Done step, after OnEnd, or after Close.
+// from the loop that owns the connection. After a Done or Park step, or after OnEnd, comes Conclusion and nothing more: it
+// is there that an exchange may give itself back to a pool.
 type Exchange interface {
 	// Begin is called once, when the connection can carry application bytes. Its Step says what to send first; to wait for
 	// the server's greeting it sends nothing.

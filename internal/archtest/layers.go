@@ -37,7 +37,10 @@ var layers = []layer{
 
 	// Probes know wire formats and each other only through builtin, which knows them all.
 	{of: "probes", may: []string{"protocol", "target"}},
-	{of: "probes/builtin", may: []string{"probes", "probes/*"}},
+	{
+		// Its tests hold the probes against the healthy peers.
+		of: "probes/builtin", may: []string{"probes", "probes/*"}, tests: []string{"protocol", "target"},
+	},
 	{of: "probes/internal/...", may: []string{"probes", "probes/internal/...", "protocol/...", "target", "internal/jsonappend"}},
 	{of: "probes/...", may: []string{"probes", "probes/internal/...", "protocol/...", "target", "internal/jsonappend"}},
 	{of: "docs/...", may: []string{"probes", "protocol/...", "target", "internal/jsonappend"}}, // worked examples

@@ -17,7 +17,7 @@ type Probe struct{}
 
 var _ probes.Probe = Probe{}
 
-// version is sent as it is; the engine copies what the kernel does not take at once.
+// version is shared by all connections: what is in Step.Send is only read.
 var version = [][]byte{[]byte("version\r\n")}
 
 // maxLine is the most bytes of the answer: a version is some ten, an error message may be a sentence.

@@ -67,7 +67,7 @@ var layers = []layer{
 // testSupport are the packages that exist for tests. Any test may import them; of other code only what layers allows,
 // which is serve's use of testpeer.
 var testSupport = []string{
-	"internal/archtest", "internal/simkernel/...", "internal/testpeer/...", "internal/testserver/...",
+	"internal/archtest", "internal/simkernel/...", "internal/testnet", "internal/testpeer/...", "internal/testserver/...",
 	"protocol/protocoltest", "probes/probetest",
 }
 

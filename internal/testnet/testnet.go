@@ -9,13 +9,13 @@ package testnet
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"runtime"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -35,9 +35,6 @@ type Namespace struct {
 	exec func(ctx context.Context, name string, args ...string) *exec.Cmd // a command of this namespace
 }
 
-// made numbers the namespaces of this process.
-var made atomic.Int64
-
 // New makes a namespace, or skips the test where that can't be. It is deleted when the test ends.
 func New(t testing.TB) *Namespace {
 	t.Helper()
@@ -48,7 +45,7 @@ func New(t testing.TB) *Namespace {
 		t.Skip("testnet: only root may make network namespaces")
 	}
 	ip := lookup(t, "ip", "iproute2")
-	n := &Namespace{name: fmt.Sprintf("sonde-%d-%d", os.Getpid(), made.Add(1))}
+	n := &Namespace{name: fmt.Sprintf("sonde-%d-%08x", os.Getpid(), rand.Uint32())}
 	n.exec = func(ctx context.Context, name string, args ...string) *exec.Cmd {
 		return exec.CommandContext(ctx, ip, append([]string{"netns", "exec", n.name, name}, args...)...)
 	}

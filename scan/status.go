@@ -21,7 +21,13 @@ type judgement struct {
 // statusOf maps an outcome to a status, once and here only (docs/adr/0003). The blame follows the call that gave the
 // errno: connect(2) itself speaks of this machine and its routes, SO_ERROR and reads of what came over the network; a
 // refusal or a reset is the peer's in any case.
+//
+// An exchange that could judge what it had heard when the connection failed has the last word: a reset or a deadline takes
+// nothing from an answer that lacked nothing. Without a finding there was no exchange, or it heard nothing.
 func (s *Scan) statusOf(o *engine.Outcome) judgement {
+	if o.Conclusion.Finding != nil && o.Conclusion.Verdict != protocol.Unfinished {
+		return ofConclusion(&o.Conclusion)
+	}
 	limits := &s.limits
 	switch o.Cause {
 	case engine.Answered, engine.Parked:
@@ -53,20 +59,23 @@ func (s *Scan) statusOf(o *engine.Outcome) judgement {
 }
 
 func ofConclusion(c *protocol.Conclusion) judgement {
-	j := judgement{status: report.Success, text: c.Reason}
+	j := judgement{side: report.SideRemote, text: c.Reason}
+	var unsaid string // the reason, if the exchange gives none
 	switch c.Verdict {
 	case protocol.Success:
 		return judgement{}
 	case protocol.NotSpoken:
-		j.status = report.ProtocolError
+		j.status, unsaid = report.ProtocolError, "answer is not of this protocol"
 	case protocol.Refused:
-		j.status = report.ApplicationError
+		j.status, unsaid = report.ApplicationError, "answer is not the one wanted"
 	case protocol.OverLimit:
-		j.status = report.ByteLimit
+		j.status, unsaid = report.ByteLimit, "answer is above the byte limit"
 	case protocol.Closed, protocol.Unfinished:
-		j.status = report.ConnectionClosed
+		j.status, unsaid = report.ConnectionClosed, "connection ended before the answer did"
 	}
-	j.side = report.SideRemote
+	if j.text == "" {
+		j.text = unsaid
+	}
 	return j
 }
 
@@ -80,49 +89,60 @@ func ofTargetTimeout(s engine.State) report.Status {
 	return report.IOTimeout
 }
 
-// ofConnectErrno maps the errnos of connect(2), tcp(7) and icmp(7). What has no word of its own in the closed set goes to
-// the nearest one by what the user would do about it; the text keeps the errno.
+// ofConnectErrno maps the errnos of connect(2), tcp(7), icmp(7) and ipv6(7). What has no word of its own in the closed set
+// goes to the nearest one by what the user would do about it; the text keeps the errno.
 func ofConnectErrno(call socket.Call, errno syscall.Errno) judgement {
-	j := judgement{side: report.SideRemote, text: "connect: " + errno.Error()}
+	j := judgement{report.HostUnreachable, report.SideRemote, "connect: " + errno.Error()}
 	if call != socket.CallSOError {
-		j.side = report.SideLocal
-		j.text = call.String() + ": " + errno.Error()
+		j = judgement{report.LocalError, report.SideLocal, call.String() + ": " + errno.Error() + ownRoute(call, errno)}
 	}
 	switch errno {
 	case syscall.ECONNREFUSED:
-		j.status, j.side = report.ConnectionRefused, report.SideRemote
+		j = judgement{report.ConnectionRefused, report.SideRemote, "connect: " + errno.Error()}
 	case syscall.ECONNRESET, syscall.ECONNABORTED, syscall.EPIPE:
-		j.status, j.side = report.ConnectionReset, report.SideRemote
+		j = judgement{report.ConnectionReset, report.SideRemote, "connect: " + errno.Error()}
 	case syscall.ETIMEDOUT:
 		j.status = report.ConnectionTimeout
 	case syscall.EHOSTUNREACH, syscall.EHOSTDOWN:
 		j.status = report.HostUnreachable
 	case syscall.ENETUNREACH, syscall.ENETDOWN:
 		j.status = report.NetworkUnreachable
-	default:
-		if j.side == report.SideRemote {
-			j.status = report.HostUnreachable // ICMP told of a prohibition or a protocol problem on the way
-		} else {
-			j.status = report.LocalError
-		}
 	}
 	return j
+}
+
+// ownRoute adds to an errno of connect(2) itself what it says of this machine's routes (ip-route(8), route types) and
+// firewall, where its own words would send the reader elsewhere.
+func ownRoute(call socket.Call, errno syscall.Errno) string {
+	if call != socket.CallConnect {
+		return ""
+	}
+	switch errno {
+	case syscall.ENETUNREACH, syscall.EHOSTUNREACH:
+		return " (by this machine's routes)"
+	case syscall.EACCES, syscall.EPERM:
+		return " (by a route or firewall of this machine)"
+	case syscall.EINVAL:
+		return " (a blackhole route of this machine?)"
+	}
+	return ""
 }
 
 // ofReadErrno maps the errnos of an established connection.
 func ofReadErrno(call socket.Call, errno syscall.Errno) judgement {
 	j := judgement{side: report.SideRemote, text: "established, then " + errno.Error()}
 	switch errno {
+	case syscall.ECONNRESET, syscall.EPIPE, syscall.ECONNABORTED:
+		j.status = report.ConnectionReset
 	case syscall.ETIMEDOUT:
 		j.status = report.IOTimeout
-	case syscall.EHOSTUNREACH, syscall.EHOSTDOWN:
+	case syscall.EHOSTUNREACH, syscall.EHOSTDOWN,
+		syscall.EACCES, syscall.ENOPROTOOPT, syscall.EOPNOTSUPP, syscall.EMSGSIZE, syscall.EPROTO: // of ICMP, as above
 		j.status = report.HostUnreachable
 	case syscall.ENETUNREACH, syscall.ENETDOWN:
 		j.status = report.NetworkUnreachable
-	case syscall.EFAULT, syscall.EBADF, syscall.EINVAL, syscall.ENOMEM, syscall.ENOBUFS:
-		j = judgement{report.LocalError, report.SideLocal, call.String() + ": " + errno.Error()}
 	default:
-		j.status = report.ConnectionReset
+		return judgement{report.LocalError, report.SideLocal, call.String() + ": " + errno.Error()}
 	}
 	return j
 }

@@ -3,6 +3,7 @@ package lengthfield_test
 import (
 	"bytes"
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 
@@ -171,7 +172,7 @@ func TestValidate(t *testing.T) {
 		{lengthfield.Options{Strip: -1}, "strip -1"},
 		{lengthfield.Options{Max: 8, Strip: 8}, ""},
 		{lengthfield.Options{Max: 8, Strip: 9}, "strip 9"},
-		{lengthfield.Options{Offset: 1 << 62, Size: 8}, "offset"},
+		{lengthfield.Options{Offset: math.MaxInt, Size: 8}, "offset"},
 	} {
 		err := c.options.Validate()
 		switch {

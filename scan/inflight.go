@@ -16,8 +16,8 @@ type inFlight struct {
 	entries []entry
 	mu      sync.Mutex
 	free    []uint32
-	waiting bool
-	freed   chan struct{} // holds a token when an entry came free while somebody waited
+	waiting int           // calls of take that found nothing
+	freed   chan struct{} // holds a token while some wait and an entry may be free; whoever takes it sees to the next
 }
 
 type entry struct {
@@ -33,38 +33,48 @@ func newInFlight(size int) *inFlight {
 	return f
 }
 
-// take reserves an entry, waiting for one if need be.
+// take reserves an entry, waiting for one if need be. The feeder and many callbacks of the resolver may wait at once.
 func (f *inFlight) take(ctx context.Context) (uint32, error) {
-	for {
-		f.mu.Lock()
-		if n := len(f.free); n > 0 {
-			id := f.free[n-1]
-			f.free = f.free[:n-1]
-			f.mu.Unlock()
-			return id, nil
-		}
-		f.waiting = true
+	f.mu.Lock()
+	for len(f.free) == 0 {
+		f.waiting++
 		f.mu.Unlock()
 		select {
 		case <-f.freed:
 		case <-ctx.Done():
+		}
+		f.mu.Lock()
+		f.waiting--
+		if ctx.Err() != nil {
+			f.wakeOne() // the token may have been ours
+			f.mu.Unlock()
 			return 0, context.Cause(ctx)
 		}
 	}
+	id := f.free[len(f.free)-1]
+	f.free = f.free[:len(f.free)-1]
+	f.wakeOne()
+	f.mu.Unlock()
+	return id, nil
 }
 
 // release gives entries back.
 func (f *inFlight) release(ids []uint32) {
 	f.mu.Lock()
 	f.free = append(f.free, ids...)
-	waiting := f.waiting
-	f.waiting = false
+	f.wakeOne()
 	f.mu.Unlock()
-	if waiting {
-		select {
-		case f.freed <- struct{}{}:
-		default:
-		}
+}
+
+// wakeOne wakes one of those that wait, if there is something for it. It wakes the next, since one token may stand for
+// many entries. The caller holds mu.
+func (f *inFlight) wakeOne() {
+	if f.waiting == 0 || len(f.free) == 0 {
+		return
+	}
+	select {
+	case f.freed <- struct{}{}:
+	default:
 	}
 }
 

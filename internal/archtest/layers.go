@@ -55,6 +55,7 @@ var layers = []layer{
 	{of: "report/...", may: []string{"report/...", "internal/clock", "internal/histogram", "internal/jsonappend"}},
 
 	// internal: leaves, but for what simulates or wraps another.
+	{of: "internal/kernel/poller", may: []string{"internal/clock"}, tests: []string{"internal/kernel/socket"}}, // what it polls
 	{of: "internal/kernel/...", may: []string{"internal/clock"}},
 	{of: "internal/simkernel/...", may: []string{"internal/clock", "internal/kernel/poller", "internal/kernel/socket"}},
 	{

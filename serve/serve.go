@@ -85,6 +85,9 @@ type Fleet struct {
 	err       error // set before done is closed
 }
 
+// Kinds returns what there is to know of all kinds that a fleet may have, the healthy ones first. The caller owns the slice.
+func Kinds() []testpeer.About { return testpeer.Kinds() }
+
 // Start runs a fleet until ctx ends or Close is called. When it returns, every target behaves as its kind says. It fails on
 // a Config that makes no sense, when a port is taken (EADDRINUSE, wrapped), or when there are too few descriptors.
 func Start(ctx context.Context, cfg Config) (*Fleet, error) {

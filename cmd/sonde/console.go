@@ -13,14 +13,15 @@ import (
 
 // console is where everything for a person goes that is not a result: standard error.
 type console struct {
-	io.Writer
-	terminal bool
-	color    bool
+	io.Writer           // what is written to; a bar may stand between it and stream
+	stream    io.Writer // standard error itself
+	terminal  bool
+	color     bool
 }
 
 func newConsole(w io.Writer) *console {
 	terminal := isTerminal(w)
-	return &console{Writer: w, terminal: terminal, color: terminal && colorWanted()}
+	return &console{Writer: w, stream: w, terminal: terminal, color: terminal && colorWanted()}
 }
 
 // colorWanted reports whether the environment wants colours on a terminal (no-color.org; terminfo's "dumb").
@@ -55,7 +56,7 @@ func asciiOnly() bool {
 
 // style is how a text for a person looks on this console.
 func (c *console) style() report.Style {
-	return report.Style{Width: widthOf(c.Writer), Color: c.color, ASCII: asciiOnly()}
+	return report.Style{Width: widthOf(c.stream), Color: c.color, ASCII: asciiOnly()}
 }
 
 // SGR sequences (ECMA-48 s.8.3.117).

@@ -40,7 +40,8 @@ func main() {
 func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	p := &program{stdin: stdin, stdout: stdout, stderr: newConsole(stderr)}
 	p.commands = []*command{
-		newScanCommand(p), newVersionCommand(p),
+		newScanCommand(p), newServeCommand(p), newProbesCommand(p), newDoctorCommand(p),
+		newCompletionCommand(p), newManCommand(p), newVersionCommand(p),
 		{name: "watch", summary: "probe targets again and again", later: true},
 		{name: "bench", summary: "measure under a load shape", later: true},
 	}

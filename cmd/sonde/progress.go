@@ -9,20 +9,51 @@ import (
 	"sonde/scan"
 )
 
-// monitor watches a running scan: once a second it writes a line to standard error, unless that is a terminal or told to be
-// quiet, and one to the file of status updates.
+// How often is told what, where stderr is a terminal and where not.
+const (
+	barEvery  = 200 * time.Millisecond
+	lineEvery = time.Second
+)
+
+// minBarWidth is the narrowest terminal that gets a bar, in columns.
+const minBarWidth = 40
+
+// monitor watches a running scan. Ten times a second at most it looks, and it draws a bar on standard error or, where that
+// is no terminal, writes a line a second; and it writes a line a second to the file of status updates.
 type monitor struct {
 	scan    *scan.Scan
 	console *console
+	bar     *bar               // nil without one
 	lines   bool               // plain lines on the console
 	updates *report.LineWriter // nil without --status-updates-file
 	err     error              // the first of updates
+	rate    rateMeter
 	done    chan struct{}
 	watch   sync.WaitGroup
 }
 
+// rateMeter measures records a second over the last whole second and more: shots come oftener than is good for a figure
+// that a person can read.
+type rateMeter struct {
+	since    report.Snapshot
+	previous report.Snapshot
+}
+
+// take returns shot with the rate set.
+func (r *rateMeter) take(shot report.Snapshot) report.Snapshot {
+	if shot.Elapsed-r.since.Elapsed >= lineEvery {
+		r.since, r.previous = r.previous, shot
+	}
+	if span := shot.Elapsed - r.since.Elapsed; span > 0 && shot.Done >= r.since.Done {
+		shot.Rate = float64(shot.Done-r.since.Done) / span.Seconds()
+	}
+	return shot
+}
+
+// newMonitor opens the file of status updates and, where there is to be a bar, puts it between the scan and the terminal.
 func (o *scanOptions) newMonitor(s *scan.Scan) (*monitor, error) {
-	m := &monitor{scan: s, console: o.p.stderr, lines: !o.quiet, done: make(chan struct{})}
+	m := &monitor{scan: s, console: o.p.stderr, bar: o.bar, done: make(chan struct{})}
+	m.lines = !o.quiet && m.bar == nil
 	if o.statusUpdates == "" {
 		return m, nil
 	}
@@ -36,19 +67,32 @@ func (o *scanOptions) newMonitor(s *scan.Scan) (*monitor, error) {
 
 func (m *monitor) start() {
 	m.watch.Go(func() {
-		ticker := time.NewTicker(time.Second)
+		every := lineEvery
+		if m.bar != nil {
+			every = barEvery
+		}
+		ticker := time.NewTicker(every)
 		defer ticker.Stop()
+		next := lineEvery
 		for {
 			select {
 			case <-m.done:
 				return
 			case now := <-ticker.C:
-				m.tell(now, m.scan.Snapshot())
+				shot := m.rate.take(m.scan.Snapshot())
+				if m.bar != nil {
+					m.bar.show(report.ProgressBar(shot, m.console.style()))
+				}
+				if shot.Elapsed+every/2 >= next {
+					next += lineEvery
+					m.tell(now, shot)
+				}
 			}
 		}
 	})
 }
 
+// tell is called once a second.
 func (m *monitor) tell(now time.Time, shot report.Snapshot) {
 	if m.lines {
 		fmt.Fprintln(m.console, report.ProgressLine(shot))
@@ -72,10 +116,13 @@ func (m *monitor) update(now time.Time, shot report.Snapshot) {
 func (m *monitor) stop() error {
 	close(m.done)
 	m.watch.Wait()
+	if m.bar != nil {
+		m.bar.clear()
+	}
 	if m.updates == nil {
 		return nil
 	}
-	m.update(time.Now(), m.scan.Snapshot())
+	m.update(time.Now(), m.rate.take(m.scan.Snapshot()))
 	if err := m.updates.Close(); m.err == nil {
 		m.err = err
 	}

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strings"
 
 	"sonde/probes"
@@ -35,6 +36,8 @@ type scanOptions struct {
 	appendOutput, quiet             bool
 	format                          report.Format
 	formatted                       bool // --format was given
+
+	bar *bar // nil without one
 }
 
 func newScanCommand(p *program) *command {
@@ -78,6 +81,7 @@ func (o *scanOptions) run(ctx context.Context, args []string) error {
 	if o.dryrun {
 		return o.listTargets(ctx, s)
 	}
+	o.placeBar()
 	// Only now: a scan that does not begin must not empty a file.
 	lines, err := o.openOutput()
 	if err != nil {
@@ -196,7 +200,7 @@ func (o *scanOptions) completeInput() {
 	if len(o.cfg.Args) == 0 && len(o.cfg.InputFiles) == 0 {
 		o.cfg.InputFiles = []string{"-"}
 	}
-	if contains(o.cfg.InputFiles, "-") {
+	if slices.Contains(o.cfg.InputFiles, "-") {
 		o.cfg.Stdin = o.p.stdin
 		if isTerminal(o.p.stdin) {
 			o.p.stderr.note("reading targets from the terminal, end with Ctrl-D")
@@ -239,7 +243,7 @@ func (o *scanOptions) mayBeChosenByURL(about probes.About) bool {
 		return len(about.Schemes) > 0
 	}
 	for _, arg := range o.cfg.Args {
-		if scheme, _, ok := strings.Cut(arg, "://"); ok && contains(about.Schemes, strings.ToLower(scheme)) {
+		if scheme, _, ok := strings.Cut(arg, "://"); ok && slices.Contains(about.Schemes, strings.ToLower(scheme)) {
 			return true
 		}
 	}
@@ -251,7 +255,7 @@ func probeOptions() []string {
 	var flags []string
 	for _, p := range builtin.All() {
 		for _, flag := range p.About().Options {
-			if !contains(flags, flag) {
+			if !slices.Contains(flags, flag) {
 				flags = append(flags, flag)
 			}
 		}
@@ -263,7 +267,7 @@ func probeOptions() []string {
 func heeding(flag string) []string {
 	var names []string
 	for _, p := range builtin.All() {
-		if contains(p.About().Options, flag) {
+		if slices.Contains(p.About().Options, flag) {
 			names = append(names, p.About().Name)
 		}
 	}
@@ -282,6 +286,9 @@ func usageOf(err error) error {
 // openOutput opens where the records go.
 func (o *scanOptions) openOutput() (*report.LineWriter, error) {
 	if o.toStdout() {
+		if o.bar != nil && isTerminal(o.p.stdout) {
+			return report.NewLineWriter(o.bar.above(o.p.stdout)), nil
+		}
 		return report.NewLineWriter(o.p.stdout), nil
 	}
 	lines, err := report.Create(o.output, o.appendOutput)
@@ -292,6 +299,16 @@ func (o *scanOptions) openOutput() (*report.LineWriter, error) {
 		o.p.stderr.warn("%s ended in a line that was cut short: removed its %d bytes", o.output, n)
 	}
 	return lines, nil
+}
+
+// placeBar makes the bar, if there is to be one, and has all messages appear above it.
+func (o *scanOptions) placeBar() {
+	console := o.p.stderr
+	if o.quiet || o.dryrun || !console.terminal || os.Getenv("TERM") == "dumb" || widthOf(console.stream) < minBarWidth {
+		return
+	}
+	o.bar = &bar{terminal: console.stream}
+	console.Writer = o.bar.above(console.stream)
 }
 
 // recordStyle is how a table of records looks.

@@ -6,6 +6,7 @@ import (
 	"math"
 	"regexp"
 	"regexp/syntax"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -215,20 +216,11 @@ func (o *scanOptions) addProbes(value string) error {
 		if err := checkProbe(name); err != nil {
 			return err
 		}
-		if !contains(o.cfg.Probes, name) {
+		if !slices.Contains(o.cfg.Probes, name) {
 			o.cfg.Probes = append(o.cfg.Probes, name)
 		}
 	}
 	return nil
-}
-
-func contains(list []string, word string) bool {
-	for _, w := range list {
-		if w == word {
-			return true
-		}
-	}
-	return false
 }
 
 func checkProbe(name string) error {

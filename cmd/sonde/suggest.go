@@ -3,7 +3,8 @@ package main
 import "strings"
 
 // nearest returns the word that word was most likely meant to be, or "" if none is near. A word of which it is the
-// beginning comes first; else at most a third of the letters may differ.
+// beginning comes first; else at most a third of the letters may differ, and of two that are equally near the one
+// that begins more alike is meant.
 func nearest(word string, words []string) string {
 	best, bestDistance := "", max(len(word)/3, 1)+1
 	for _, w := range words {
@@ -11,11 +12,20 @@ func nearest(word string, words []string) string {
 		if len(word) >= 3 && strings.HasPrefix(w, word) {
 			d = 0
 		}
-		if d < bestDistance {
+		if d < bestDistance || d == bestDistance && best != "" && commonStart(word, w) > commonStart(word, best) {
 			best, bestDistance = w, d
 		}
 	}
 	return best
+}
+
+// commonStart is with how many equal bytes a and b begin.
+func commonStart(a, b string) int {
+	n := 0
+	for n < min(len(a), len(b)) && a[n] == b[n] {
+		n++
+	}
+	return n
 }
 
 // distance is how many letters must be put in, taken out, replaced or swapped with their neighbour to make a into b

@@ -1,0 +1,187 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+
+	"sonde/serve"
+)
+
+// serveOptions is what the flags of serve say.
+type serveOptions struct {
+	p       *program
+	cfg     serve.Config
+	targets string
+	json    bool
+	quiet   bool
+}
+
+func newServeCommand(p *program) *command {
+	o := &serveOptions{p: p}
+	return &command{
+		name:    "serve",
+		summary: "run a fleet of targets on this machine, healthy and faulty ones",
+		usage:   "[flags]",
+		about: []string{
+			"It serves one target of each kind on loopback addresses, prints them and runs until SIGINT or SIGTERM. No other server is " +
+				"needed to try sonde. The kind of a target is its tag; the table tells which probe suits it and which status that must give.",
+		},
+		examples: []example{
+			{"sonde serve", "one target of each kind"},
+			{"sonde serve --demo 1000 --targets fleet.txt", "a fleet as on a common day, and the list to scan it by"},
+			{"sonde serve --kinds sink --all-loopback --port-base 9999", "all of 127.0.0.0/8 at one port, for scans of millions"},
+		},
+		flags: []flagSpec{
+			{group: "The fleet", name: "demo", arg: "N", help: fmt.Sprintf("a fleet of N targets, at most %d, nine in ten of them healthy", serve.MaxTargets),
+				set: toCount(&o.cfg.Demo, 1, serve.MaxTargets)},
+			{group: "The fleet", name: "kinds", arg: "LIST", many: true, words: kindNames(), def: "all", set: o.addKinds,
+				help: "run only these kinds, as in http,silent"},
+			{group: "The fleet", name: "host", arg: "ADDRESS", def: "127.0.0.1", set: o.setHost, help: "the first address, one of loopback"},
+			{group: "The fleet", name: "port-base", arg: "PORT", def: fmt.Sprintf("%d, or what is free above", serve.DefaultPortBase), set: o.setPortBase,
+				help: "the first port; each kind has one of its own"},
+			{group: "The fleet", name: "all-loopback", set: toSwitch(&o.cfg.AllLoopback),
+				help: "the healthy kinds answer on every address of 127.0.0.0/8"},
+			{group: "The fleet", name: "loops", arg: "N", def: "1", set: toCount(&o.cfg.Loops, 1, maxLoops), help: "event loops"},
+			{group: "Output", name: "targets", arg: "FILE", files: true, set: toFile(&o.targets),
+				help: "write the targets to FILE, as `sonde scan -f` reads them; it appears whole, when all of them listen"},
+			{group: "Output", name: "json", help: "print JSON, one object a target", set: toSwitch(&o.json)},
+			{group: "Output", name: "quiet", short: "q", help: "print nothing", set: toSwitch(&o.quiet)},
+		},
+		run: o.run,
+	}
+}
+
+func kindNames() []string {
+	var names []string
+	for _, a := range serve.Kinds() {
+		names = append(names, string(a.Kind))
+	}
+	return names
+}
+
+func (o *serveOptions) addKinds(value string) error {
+	words, err := splitList(value)
+	if err != nil {
+		return err
+	}
+	for _, word := range words {
+		found := false
+		for _, a := range serve.Kinds() {
+			if string(a.Kind) == word {
+				o.cfg.Kinds = append(o.cfg.Kinds, a.Kind)
+				found = true
+			}
+		}
+		if !found {
+			return &valueError{fmt.Sprintf("there is no kind %q: want %s", word, orList(kindNames())), didYouMean(nearest(word, kindNames()))}
+		}
+	}
+	return nil
+}
+
+func (o *serveOptions) setHost(value string) error {
+	addr, err := netip.ParseAddr(value)
+	if err != nil || !addr.IsLoopback() {
+		return errors.New("want an address of loopback, as in 127.0.0.1")
+	}
+	o.cfg.Host = addr
+	return nil
+}
+
+func (o *serveOptions) setPortBase(value string) error {
+	port := 0
+	if err := toCount(&port, 1, 65535)(value); err != nil {
+		return err
+	}
+	o.cfg.PortBase = uint16(port)
+	return nil
+}
+
+func (o *serveOptions) run(ctx context.Context, args []string) error {
+	if err := noArguments("serve", args); err != nil {
+		return err
+	}
+	ctx, stop := stopOnSignal(ctx, func(error) {}, func() {})
+	defer stop()
+	fleet, err := serve.Start(ctx, o.cfg)
+	if err != nil {
+		return fmt.Errorf("start the fleet: %w", err)
+	}
+	defer fleet.Close()
+	if o.targets != "" {
+		if err := writeTargets(o.targets, fleet); err != nil {
+			return fmt.Errorf("write the targets: %w", err)
+		}
+	}
+	// A reader that has seen enough of the table does not end the fleet.
+	if err := o.print(fleet); err != nil && !isClosedPipe(err) {
+		return err
+	}
+	<-fleet.Done()
+	return fleet.Err()
+}
+
+// print tells what there is. Of a large fleet the table shows the kinds.
+func (o *serveOptions) print(fleet *serve.Fleet) error {
+	targets := fleet.Targets()
+	switch {
+	case o.quiet:
+		return nil
+	case o.json:
+		encoder := json.NewEncoder(o.p.stdout)
+		encoder.SetEscapeHTML(false)
+		for _, t := range targets {
+			if err := encoder.Encode(t); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	rows := [][]string{{"KIND", "TARGETS", "FIRST", "PROBE", "STATUS", "WHAT IT DOES"}}
+	count := make(map[string]int)
+	first := make(map[string]serve.Endpoint)
+	for _, t := range targets {
+		if count[string(t.Kind)]++; count[string(t.Kind)] == 1 {
+			first[string(t.Kind)] = t
+		}
+	}
+	for _, kind := range kindNames() {
+		if t, ok := first[kind]; ok {
+			rows = append(rows, []string{kind, fmt.Sprint(count[kind]), t.Addr.String(), t.Probe, t.Expect, t.Doc})
+		}
+	}
+	text := wrappedColumns(rows, max(widthOf(o.p.stdout), 100))
+	return o.p.print(text + "\nserving " + dryTotals(uint64(len(targets)), 0) + "; end with Ctrl-C\n")
+}
+
+// writeTargets writes the fleet's target lines to path such that a reader finds all of them or none. What is no regular file
+// is written in place: a device must not be replaced by a file.
+func writeTargets(path string, fleet *serve.Fleet) error {
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		f, err := os.OpenFile(path, os.O_WRONLY, 0)
+		if err != nil {
+			return err
+		}
+		return errors.Join(fleet.WriteTargets(f), f.Close())
+	}
+	if target, err := filepath.EvalSymlinks(path); err == nil {
+		path = target // the link stays
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), ".sonde-targets-*")
+	if err != nil {
+		return err
+	}
+	err = errors.Join(fleet.WriteTargets(f), f.Chmod(0o644), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		os.Remove(f.Name())
+	}
+	return err
+}

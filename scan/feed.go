@@ -76,6 +76,7 @@ func (f *feeder) walk(ctx context.Context) error {
 		var bad *target.InputError
 		switch {
 		case err == io.EOF:
+			s.progress.left(0, true)
 			return nil
 		case errors.As(err, &bad):
 			f.note(ctx, ofInputError(bad))

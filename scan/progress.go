@@ -12,11 +12,11 @@ import (
 
 // progress is what others may read of a running scan.
 type progress struct {
-	limit     uint64        // Config.MaxTargets
-	targets   atomic.Uint64 // that the source gave
-	remaining atomic.Uint64 // as the source last told
-	exact     atomic.Bool
-	statuses  [report.NumStatuses]atomic.Uint64
+	limit    uint64        // Config.MaxTargets
+	targets  atomic.Uint64 // that the source gave
+	total    atomic.Uint64 // those and what was left, when the source last told; 0 if it does not know
+	exact    atomic.Bool
+	statuses [report.NumStatuses]atomic.Uint64
 
 	mu      sync.Mutex
 	clk     clock.Clock
@@ -37,7 +37,10 @@ func (p *progress) begin(clk clock.Clock, e *engine.Engine) {
 
 // left notes how many targets the source still has.
 func (p *progress) left(n uint64, exact bool) {
-	p.remaining.Store(n)
+	if n > 0 || exact {
+		n += p.targets.Load()
+	}
+	p.total.Store(n)
 	p.exact.Store(exact)
 }
 
@@ -55,8 +58,7 @@ func (p *progress) snapshot() report.Snapshot {
 		shot.Statuses[i] = n
 		shot.Done += n
 	}
-	if left := p.remaining.Load(); left > 0 || shot.Exact {
-		shot.Total = p.targets.Load() + left
+	if shot.Total = p.total.Load(); shot.Total > 0 {
 		if p.limit > 0 {
 			shot.Total = min(shot.Total, p.limit)
 		}

@@ -55,7 +55,7 @@ func (o *doctorOptions) table(advice []limits.Advice) string {
 	narrow := 0
 	for _, a := range advice {
 		h.line(fmt.Sprintf("  %s  %s: %s", o.severity(h, a.Severity), a.Name, a.Value))
-		h.indented(indent, "allows "+a.Allows)
+		h.indented(indent, a.Allows)
 		if a.Raise != "" {
 			h.line(indent + "to raise it: " + a.Raise)
 		}

@@ -1,6 +1,7 @@
 package scan
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strconv"
@@ -28,14 +29,14 @@ func newCollector(s *Scan) *collector {
 	return &collector{scan: s, summary: report.NewSummary(), start: s.clk.Wall(s.clk.Now())}
 }
 
-// collect writes records until the feeder and the engine have ended.
+// collect writes records until the feeder and the engine have ended. It returns what ended the scan early, if that was
+// trouble: of the sink, the engine or the input.
 func (c *collector) collect(ctx context.Context, cancel context.CancelCauseFunc, fed <-chan error) error {
 	s := c.scan
 	ticker := time.NewTicker(flushEvery)
 	defer ticker.Stop()
 	var feedErr error
 	abort := s.abort
-	stopped := ctx.Done()
 	var outcomes []engine.Outcome
 	for running := true; running; {
 		select {
@@ -50,11 +51,8 @@ func (c *collector) collect(ctx context.Context, cancel context.CancelCauseFunc,
 			c.flush()
 		case <-abort:
 			abort = nil
-			cancel(context.Canceled)
+			cancel(errAborted)
 			s.engine.Abort()
-		case <-stopped:
-			stopped = nil
-			s.engine.Stop()
 		}
 		if c.sinkErr != nil && abort != nil {
 			abort = nil // nobody will see what is in flight
@@ -62,16 +60,20 @@ func (c *collector) collect(ctx context.Context, cancel context.CancelCauseFunc,
 			s.engine.Abort()
 		}
 	}
-	if fed != nil && ctx.Err() == nil {
-		feedErr = <-fed
+	engineErr := s.engine.Wait() // at once: its loops have ended
+	if engineErr != nil {
+		cancel(engineErr) // nobody takes what the feeder still has
+	}
+	if fed != nil {
+		select {
+		case feedErr = <-fed:
+		case <-ctx.Done(): // it may wait for its input for ever
+		}
 	}
 	c.drainNotes()
 	c.flush()
 	c.end = s.clk.Wall(s.clk.Now())
-	if c.sinkErr != nil {
-		return c.sinkErr
-	}
-	return feedErr
+	return cmp.Or(c.sinkErr, engineErr, feedErr)
 }
 
 // drainNotes takes what the feeder left.

@@ -83,7 +83,9 @@ func (f *feeder) walk(ctx context.Context) error {
 		case err != nil:
 			return fmt.Errorf("read the targets: %w", err)
 		case t.Addr.IsValid():
-			f.submit(ctx, &t, report.Absent)
+			if !f.submit(ctx, &t, report.Absent) {
+				return nil
+			}
 		default:
 			f.resolve(ctx, t)
 		}
@@ -107,17 +109,18 @@ func (f *feeder) note(ctx context.Context, n note) {
 	}
 }
 
-// submit hands a target with an address to the engine.
-func (f *feeder) submit(ctx context.Context, t *target.Target, dns time.Duration) {
+// submit hands a target with an address to the engine. It reports false when the scan is over: ctx has ended or the engine
+// takes no more.
+func (f *feeder) submit(ctx context.Context, t *target.Target, dns time.Duration) bool {
 	s := f.scan
 	zone, err := f.zone(t.Addr)
 	if err != nil {
 		f.note(ctx, note{*t, dns, judgement{report.InvalidInput, report.SideLocal, err.Error()}})
-		return
+		return true
 	}
 	id, err := s.flights.take(ctx)
 	if err != nil {
-		return
+		return false
 	}
 	s.flights.entries[id] = entry{target: *t, dns: dns}
 	job := [1]engine.Job{{
@@ -127,7 +130,9 @@ func (f *feeder) submit(ctx context.Context, t *target.Target, dns time.Duration
 	}}
 	if n, _ := s.engine.Submit(ctx, job[:]); n == 0 {
 		s.flights.release([]uint32{id})
+		return false
 	}
+	return true
 }
 
 // resolve asks for the address of t's name; what follows happens when the answer is there.

@@ -12,7 +12,6 @@ import (
 
 // progress is what others may read of a running scan.
 type progress struct {
-	limit    uint64        // Config.MaxTargets
 	targets  atomic.Uint64 // that the source gave
 	total    atomic.Uint64 // those and what was left, when the source last told; 0 if it does not know
 	exact    atomic.Bool
@@ -59,10 +58,7 @@ func (p *progress) snapshot() report.Snapshot {
 		shot.Done += n
 	}
 	if shot.Total = p.total.Load(); shot.Total > 0 {
-		if p.limit > 0 {
-			shot.Total = min(shot.Total, p.limit)
-		}
-		shot.Total = max(shot.Total, shot.Done)
+		shot.Total = max(shot.Total, shot.Done) // a name with many addresses gives many records
 	}
 	shot.InFlight = uint64(max(p.engine.Stats().InFlight, 0))
 	if since := now - p.last.at; since > 0 {

@@ -32,7 +32,14 @@ type Scan struct {
 	zoneMu    sync.Mutex
 	abort     chan struct{}
 	abortOnce sync.Once
+
+	sourceMu   sync.Mutex // guards the two below
+	feeding    bool       // the source is the feeder's
+	closeLater bool       // Close came meanwhile
 }
+
+// errAborted is why a scan stopped that was aborted before anything else stopped it.
+var errAborted = errors.New("aborted")
 
 // ErrMaxRuntime is why a scan stopped that reached Config.MaxRuntime.
 var ErrMaxRuntime = errors.New("the maximum run time is over")
@@ -76,7 +83,6 @@ func New(cfg Config) (*Scan, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the targets: %w", err)
 	}
-	s.progress.limit = cfg.MaxTargets
 	return s, nil
 }
 
@@ -112,12 +118,33 @@ func (s *Scan) budget() error {
 	return nil
 }
 
-// Close frees what New opened. It is called once Run or DryRun has returned.
-func (s *Scan) Close() error { return s.source.Close() }
+// Close frees what New opened. It is called once Run or DryRun has returned. A scan that was stopped while its input had
+// nothing to say leaves a goroutine behind that still reads: no read can be called back. It ends with the next line or the
+// end of the input, and closes the input then.
+func (s *Scan) Close() error {
+	s.sourceMu.Lock()
+	defer s.sourceMu.Unlock()
+	if s.feeding {
+		s.closeLater = true
+		return nil
+	}
+	return s.source.Close()
+}
+
+// letGo is called when the feeder is done with the source.
+func (s *Scan) letGo() {
+	s.sourceMu.Lock()
+	defer s.sourceMu.Unlock()
+	s.feeding = false
+	if s.closeLater {
+		_ = s.source.Close() // of files that were only read, and nobody is there to hear of it
+	}
+}
 
 // Run scans. When ctx is cancelled it stops dialling, lets what is in flight end inside its limits and writes the rest;
-// Abort ends that too. It returns an error only for trouble that ended the scan early: of the input, the sink or the
-// engine. The report is whole and true in any case.
+// Abort ends that too. The cause of ctx is what the report says of why the scan stopped. Run returns an error only for
+// trouble that ended the scan early: of the input, the sink or the engine. The report is whole and true in any case. Run
+// is called once.
 func (s *Scan) Run(ctx context.Context) (*report.Run, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -133,17 +160,19 @@ func (s *Scan) Run(ctx context.Context) (*report.Run, error) {
 	c := newCollector(s)
 
 	fed := make(chan error, 1)
+	s.feeding = true
 	go func() {
 		err := s.feed(ctx)
 		s.engine.Finish()
+		s.letGo()
 		fed <- err
 	}()
 	unstop := context.AfterFunc(ctx, s.engine.Stop)
 	defer unstop()
 
 	err = c.collect(ctx, cancel, fed)
-	if engineErr := s.engine.Wait(); err == nil {
-		err = engineErr
+	if err != nil {
+		cancel(err)
 	}
 	return s.report(ctx, c), err
 }

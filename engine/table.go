@@ -97,7 +97,7 @@ func (t *table) board(slot uint32) *flight {
 		t.exchanges = append(t.exchanges, nil)
 		t.unsent = append(t.unsent, nil)
 	}
-	t.flights[seat] = flight{}
+	t.flights[seat] = flight{targetUntil: int64(off)} // a heartbeat has no budget but its own limits
 	t.rows[slot].seat = seat
 	return &t.flights[seat]
 }

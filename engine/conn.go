@@ -92,6 +92,9 @@ func (l *loop) startExchange(slot uint32) {
 // take carries out a step. It returns false when the exchange is over.
 func (l *loop) take(slot uint32, step protocol.Step) (more bool) {
 	f := l.flight(slot)
+	if len(step.Send) > 0 {
+		f.lastByteAt = 0 // the answer is still to come: silence before it is no end
+	}
 	if f.quiet != int64(step.Quiet) {
 		f.quiet = int64(step.Quiet)
 		l.rearm(slot)

@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"time"
+
 	"sonde/internal/kernel/poller"
 	"sonde/internal/kernel/socket"
 	"sonde/protocol"
@@ -12,7 +14,7 @@ import (
 func (f *flight) deadline() int64 {
 	at := earlier(f.phaseUntil, f.targetUntil)
 	if f.quiet > 0 && f.lastByteAt != 0 {
-		at = earlier(at, f.lastByteAt+f.quiet)
+		at = earlier(at, after(f.lastByteAt, time.Duration(f.quiet)))
 	}
 	return at
 }

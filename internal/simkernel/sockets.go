@@ -100,7 +100,10 @@ func (k *Kernel) startHandshake(c *conn, script *Script) {
 	roundTrip := 2*c.peer.delay() + int64(script.Delay)
 	end := occurrence{at: k.now + roundTrip, kind: connectionFails, c: c}
 	switch script.Answer {
-	case Accept, SelfConnect:
+	case SelfConnect:
+		c.segsIn = 2 // its own SYN and SYN-ACK; the ACK is the third (simultaneous open, RFC 9293 s.3.5)
+		fallthrough
+	case Accept:
 		end.kind = synAnswered
 	case Refuse:
 		end.errno = syscall.ECONNREFUSED

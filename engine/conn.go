@@ -26,12 +26,12 @@ func (l *loop) onConnectEvent(slot uint32, ready poller.Ready) {
 		case errno == syscall.ECONNRESET || errno == syscall.EPIPE || errno != 0 && errno != syscall.ECONNREFUSED && info.SegsIn > 0:
 			// The kernel says ECONNREFUSED for a RST to our SYN, and ICMP is no segment: this came after the
 			// handshake, and what the peer sent before it can still be read. SO_ERROR is told once only, so it is kept.
-			f.pending = errno
+			f.pending, f.pendingCall = errno, socket.CallSOError
 		case errno != 0:
 			l.verdict(slot, ConnectFailed, socket.CallSOError, errno)
 			return
 		case info.Known:
-			f.pending = syscall.ECONNRESET // closed already, and nobody says why
+			f.pending, f.pendingCall = syscall.ECONNRESET, socket.CallSOError // closed already, and nobody says why
 		case ready&poller.Writable == 0:
 			return
 		}
@@ -75,7 +75,7 @@ func (l *loop) startExchange(slot uint32) {
 	}
 	if ex == nil {
 		if f := l.flight(slot); f.pending != 0 {
-			l.verdict(slot, Reset, socket.CallSOError, f.pending)
+			l.verdict(slot, Reset, f.pendingCall, f.pending)
 			return
 		}
 		l.verdict(slot, Answered, socket.CallNone, 0)
@@ -100,10 +100,15 @@ func (l *loop) take(slot uint32, step protocol.Step) (more bool) {
 		l.rearm(slot)
 	}
 	if len(step.Send) > 0 {
-		if errno := l.send(slot, step.Send, step.Then); errno != 0 && step.Then == protocol.Read {
-			return l.onWriteError(slot, errno)
-		}
-		if step.Then == protocol.Read {
+		errno := l.send(slot, step.Send, step.Then)
+		switch {
+		case step.Then == protocol.Done: // the verdict stands, whatever becomes of a farewell
+		case errno != 0 && step.Then == protocol.Park:
+			l.verdict(slot, Reset, socket.CallWrite, errno)
+			return false
+		case errno != 0:
+			l.onWriteError(slot, errno) // all who call take read on
+		default:
 			l.noteRequest(slot)
 		}
 	}
@@ -112,7 +117,9 @@ func (l *loop) take(slot uint32, step protocol.Step) (more bool) {
 		l.verdict(slot, Answered, socket.CallNone, 0)
 		return false
 	case protocol.Park:
-		l.park(slot)
+		if f.parking = l.isSending(slot); !f.parking {
+			l.park(slot)
+		} // else onWritable does
 		return false
 	}
 	return true
@@ -133,7 +140,7 @@ func (l *loop) noteRequest(slot uint32) {
 // be had. It returns false when the exchange is over.
 func (l *loop) onReadable(slot uint32) (more bool) {
 	r, f := &l.table.rows[slot], l.flight(slot)
-	if f.pausedAt != 0 || l.table.unsent[r.seat] != nil {
+	if f.pausedAt != 0 || f.parking || l.table.unsent[r.seat] != nil {
 		return true // resume or onWritable will read
 	}
 	for budget := bytesPerWake; budget > 0; {
@@ -146,7 +153,7 @@ func (l *loop) onReadable(slot uint32) (more bool) {
 		case errno == syscall.EAGAIN:
 			l.returnIfEmpty(slot)
 			if f.pending != 0 {
-				l.finish(slot, protocol.EndReset, nil, Reset, socket.CallSOError, f.pending)
+				l.finish(slot, protocol.EndReset, nil, Reset, f.pendingCall, f.pending)
 				return false
 			}
 			return true
@@ -169,12 +176,20 @@ func (l *loop) onReadable(slot uint32) (more bool) {
 		if !l.feed(slot) {
 			return false
 		}
+		if l.table.unsent[r.seat] != nil {
+			return true // the exchange hears of nothing until its Send is out: onWritable reads on
+		}
 	}
-	if !f.unread {
-		f.unread = true
-		l.unread = append(l.unread, l.table.token(slot))
-	}
+	l.goOn(slot)
 	return true
+}
+
+// goOn puts the connection on the list of those that go on in the next batch without an edge.
+func (l *loop) goOn(slot uint32) {
+	if r := &l.table.rows[slot]; r.flags&unfinished == 0 {
+		r.flags |= unfinished
+		l.unfinished = append(l.unfinished, l.table.token(slot))
+	}
 }
 
 // makeRoom sees to it that the ring has room for a read. When it can't, the connection is paused, or its exchange ended
@@ -248,7 +263,7 @@ func (l *loop) onEndOfStream(slot uint32) {
 	r.flags |= peerClosed
 	ex := l.table.exchanges[r.seat]
 	if f.pending != 0 {
-		l.finish(slot, protocol.EndReset, nil, Reset, socket.CallSOError, f.pending)
+		l.finish(slot, protocol.EndReset, nil, Reset, f.pendingCall, f.pending)
 		return
 	}
 	if parser, ok := ex.Parser().(protocol.EndParser); ok {
@@ -268,7 +283,8 @@ func (l *loop) onEndOfStream(slot uint32) {
 // finish ends an exchange that was not Done, then the connection.
 func (l *loop) finish(slot uint32, end protocol.End, err error, cause Cause, call socket.Call, errno syscall.Errno) {
 	f := l.flight(slot)
-	if ex := l.table.exchanges[l.table.rows[slot].seat]; ex != nil {
+	l.forgetUnsent(slot)
+	if ex := l.table.exchanges[l.table.rows[slot].seat]; ex != nil && !f.parking {
 		ex.OnEnd(end, l.pool.Bytes(&f.in), err)
 	}
 	l.verdict(slot, cause, call, errno)

@@ -18,17 +18,18 @@ type loop struct {
 	sockets socket.Sockets
 	clk     clock.Clock
 
-	table     table
-	wheel     *timewheel.Wheel
-	pool      *ringbuf.Pool
-	admission admission
-	growing   []poller.Token // reads that wait for a larger ring than the full one they hold, oldest first
-	paused    []poller.Token // reads that wait for a ring at all
-	unread    []poller.Token // reads that used up their share of a batch
-	outcomes  []Outcome      // of this batch
-	expired   []uint32       // scratch of expire
-	scratch   []byte         // where bytes go that nobody wants
-	ringFreed int64          // when a ring was last given back: those that wait for one get on
+	table      table
+	wheel      *timewheel.Wheel
+	pool       *ringbuf.Pool
+	admission  admission
+	growing    []poller.Token // reads that wait for a larger ring than the full one they hold, oldest first
+	paused     []poller.Token // reads that wait for a ring at all
+	unfinished []poller.Token // those that go on in the next batch without an edge
+	spare      []poller.Token // memory for the next unfinished
+	outcomes   []Outcome      // of this batch
+	expired    []uint32       // scratch of expire
+	scratch    []byte         // where bytes go that nobody wants
+	ringFreed  int64          // when a ring was last given back: those that wait for one get on
 
 	now        int64 // when the poll of this batch returned
 	armedAt    int64 // what the poller's timer is set to; 0: nothing
@@ -96,7 +97,7 @@ func (l *loop) onBatch(now int64, events []poller.Event) (more bool) {
 	for _, ev := range events {
 		l.onEvent(ev)
 	}
-	l.readOn()
+	l.goOnAll()
 	l.expire()
 	l.resume()
 	l.admit()
@@ -153,27 +154,20 @@ func (l *loop) expire() {
 	}
 }
 
-// readOn goes on reading where a connection used up its share of the last batch: an edge-triggered poller will not name
-// it again.
-func (l *loop) readOn() {
-	turn := l.unread
-	l.unread = nil
+// goOnAll serves the connections that used up their share of the last batch, or whose write was put off: an edge-triggered
+// poller will not name them again.
+func (l *loop) goOnAll() {
+	turn := l.unfinished
+	l.unfinished = l.spare[:0]
 	for _, token := range turn {
 		slot, ok := l.table.find(token)
-		if !ok || l.table.rows[slot].seat == none {
+		if !ok {
 			continue
 		}
-		l.flight(slot).unread = false
-		switch l.table.rows[slot].state {
-		case Active:
-			l.onReadable(slot)
-		case Closing:
-			l.onClosingReadable(slot)
-		}
+		l.table.rows[slot].flags &^= unfinished
+		l.onEvent(poller.Event{Token: token, Ready: poller.Readable | poller.Writable})
 	}
-	if l.unread == nil {
-		l.unread = turn[:0]
-	}
+	l.spare = turn
 }
 
 // deliver hands the outcomes of this batch to the consumer.
@@ -188,7 +182,7 @@ func (l *loop) deliver() {
 // arm sets the poller's timer to the next moment at which there is something to do. A moment earlier than needed is left
 // as it is: waking once for nothing is cheaper than setting the timer at each turn.
 func (l *loop) arm() {
-	if len(l.unread) > 0 || l.admission.again {
+	if len(l.unfinished) > 0 || l.admission.again {
 		l.poller.Again()
 	}
 	next, ok := l.wheel.Next()

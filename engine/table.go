@@ -44,7 +44,7 @@ type rowFlags uint8
 
 const (
 	peerClosed rowFlags = 1 << iota // the peer's FIN has been read
-	reported                        // the outcome is out; the row only closes
+	unfinished                      // it stands in the loop's list of those that go on without an edge
 )
 
 // flight is what a connection borrows from its dial to its verdict, and again for each heartbeat. Moments are those of
@@ -62,10 +62,11 @@ type flight struct {
 	pausedAt      int64 // its reads wait for a buffer since then; 0: they do not
 	in            ringbuf.Ring
 	out           ringbuf.Ring
-	kernelRTT     uint32 // microseconds
-	pending       syscall.Errno
-	discarded     uint32 // bytes thrown away while CLOSING
-	unread        bool   // it stands in the loop's list of reads to go on with
+	kernelRTT     uint32        // microseconds
+	pending       syscall.Errno // what the connection failed with, while its last bytes are still read; 0: it did not
+	discarded     uint32        // bytes thrown away while CLOSING
+	pendingCall   socket.Call   // that told it
+	parking       bool          // its exchange is over; it goes IDLE once all that it sent is written
 }
 
 // insert takes a row for a new connection, in INIT, with a flight.

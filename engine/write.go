@@ -1,8 +1,10 @@
 package engine
 
 import (
+	"bytes"
 	"syscall"
 
+	"sonde/internal/kernel/socket"
 	"sonde/protocol"
 	"sonde/ringbuf"
 )
@@ -10,20 +12,18 @@ import (
 // send writes what a Step says, at once as far as the kernel takes it; the rest is copied to the out ring. It returns the
 // errno of a connection that takes no more.
 func (l *loop) send(slot uint32, bufs [][]byte, then protocol.Action) syscall.Errno {
-	r, f := &l.table.rows[slot], l.flight(slot)
-	if l.pool.Len(&f.out) == 0 && l.table.unsent[r.seat] == nil {
+	if l.flight(slot).pending != 0 {
+		return 0 // the connection is lost already, and its end is about to be read
+	}
+	if !l.isSending(slot) {
 		var errno syscall.Errno
-		if bufs, errno = l.writeOut(int(r.fd), bufs); errno != 0 {
+		if bufs, errno = l.writeOut(slot, bufs); errno != 0 {
 			return errno
 		}
 	}
 	for len(bufs) > 0 {
 		if !l.stash(slot, bufs[0]) {
-			// No room: the exchange's own memory serves until it is out, and the exchange hears of nothing meanwhile. A
-			// Done exchange is let go with its memory, and what does not fit is not said.
-			if then != protocol.Done {
-				l.table.unsent[r.seat] = append([][]byte(nil), bufs...)
-			}
+			l.table.unsent[l.table.rows[slot].seat] = keep(bufs, then)
 			return 0
 		}
 		bufs = bufs[1:]
@@ -31,19 +31,44 @@ func (l *loop) send(slot uint32, bufs [][]byte, then protocol.Action) syscall.Er
 	return 0
 }
 
+// keep is what a Step sends while no ring can be had for it. An exchange that goes on keeps its memory as it is until it
+// hears of the next event, so the memory serves; one that is over does not.
+func keep(bufs [][]byte, then protocol.Action) [][]byte {
+	if then == protocol.Read {
+		return append([][]byte(nil), bufs...)
+	}
+	return [][]byte{bytes.Join(bufs, nil)}
+}
+
+// isSending reports whether something that a Step sent is not written yet.
+func (l *loop) isSending(slot uint32) bool {
+	return l.flight(slot).out.Held() || l.table.unsent[l.table.rows[slot].seat] != nil
+}
+
 // writeOut writes until all is out or the kernel takes no more, and returns what is left.
-func (l *loop) writeOut(fd int, bufs [][]byte) ([][]byte, syscall.Errno) {
-	for len(bufs) > 0 {
+func (l *loop) writeOut(slot uint32, bufs [][]byte) ([][]byte, syscall.Errno) {
+	fd := int(l.table.rows[slot].fd)
+	for bufs = skip(bufs, 0); len(bufs) > 0; {
 		n, errno := l.sockets.Writev(fd, bufs)
-		if errno == syscall.EAGAIN || errno == syscall.ENOBUFS {
-			return bufs, 0
-		}
 		if errno != 0 {
-			return bufs, errno
+			return bufs, l.heedBusy(slot, errno)
 		}
 		bufs = skip(bufs, n)
 	}
 	return nil, 0
+}
+
+// heedBusy returns 0 for an errno of writev(2) that means "not now". A full send buffer makes an edge when it has room
+// again; memory that our kernel lacks does not, so it is asked anew with the next batch.
+func (l *loop) heedBusy(slot uint32, errno syscall.Errno) syscall.Errno {
+	switch errno {
+	case syscall.EAGAIN:
+		return 0
+	case syscall.ENOBUFS, syscall.ENOMEM:
+		l.goOn(slot)
+		return 0
+	}
+	return errno
 }
 
 // skip drops the first n bytes of bufs, and empty buffers after them. The caller's slices stay as they are.
@@ -61,7 +86,7 @@ func skip(bufs [][]byte, n int) [][]byte {
 // stash copies p whole to the out ring, or nothing of it.
 func (l *loop) stash(slot uint32, p []byte) bool {
 	f := l.flight(slot)
-	if !f.out.Held() && !l.pool.Borrow(&f.out, len(p)) {
+	if len(p) > ringbuf.MaxSize || !f.out.Held() && !l.pool.Borrow(&f.out, len(p)) {
 		return false
 	}
 	for l.pool.Cap(&f.out)-l.pool.Len(&f.out) < len(p) {
@@ -75,24 +100,26 @@ func (l *loop) stash(slot uint32, p []byte) bool {
 
 // onWritable goes on with what could not be written at once.
 func (l *loop) onWritable(slot uint32) {
+	if !l.isSending(slot) {
+		return
+	}
 	r, f := &l.table.rows[slot], l.flight(slot)
-	if l.pool.Len(&f.out) == 0 && l.table.unsent[r.seat] == nil {
-		return
-	}
 	errno := l.flush(slot)
-	if r.state == Closing {
-		if errno != 0 {
-			l.drop(slot, true)
-		} else if l.pool.Len(&f.out) == 0 {
-			l.sendFIN(slot)
-		}
-		return
-	}
-	if errno != 0 {
+	switch {
+	case r.state == Closing && errno != 0:
+		l.drop(slot, true)
+	case r.state == Closing && !l.isSending(slot):
+		l.sendFIN(slot)
+	case r.state == Closing:
+	case errno != 0 && f.parking:
+		l.verdict(slot, Reset, socket.CallWrite, errno)
+	case errno != 0:
 		l.onWriteError(slot, errno)
-		return
-	}
-	if l.pool.Len(&f.out) == 0 && l.table.unsent[r.seat] == nil {
+		l.onReadable(slot)
+	case l.isSending(slot):
+	case f.parking:
+		l.park(slot)
+	default:
 		l.noteRequest(slot)
 		if l.feed(slot) { // frames that waited for the write
 			l.onReadable(slot)
@@ -100,34 +127,35 @@ func (l *loop) onWritable(slot uint32) {
 	}
 }
 
-// onWriteError ends the sending. A peer that has reset us may have said why: what it sent is read first, and the end
-// of it then tells the first error, which the kernel tells once only.
-func (l *loop) onWriteError(slot uint32, errno syscall.Errno) (more bool) {
+// onWriteError ends the sending. A peer that has reset us may have said why: what it sent is to be read first, and the
+// end of that then tells the first error, which the kernel tells once only.
+func (l *loop) onWriteError(slot uint32, errno syscall.Errno) {
 	f := l.flight(slot)
 	if f.pending == 0 {
-		f.pending = errno
+		f.pending, f.pendingCall = errno, socket.CallWrite
 	}
-	l.giveBack(&f.out)
-	l.table.unsent[l.table.rows[slot].seat] = nil
-	return l.onReadable(slot)
+	l.forgetUnsent(slot)
 }
 
-// flush writes the out ring, then what waits in the exchange's own memory.
+// forgetUnsent gives up what is not written yet.
+func (l *loop) forgetUnsent(slot uint32) {
+	l.giveBack(&l.flight(slot).out)
+	l.table.unsent[l.table.rows[slot].seat] = nil
+}
+
+// flush writes the out ring, then what waits in memory of an exchange's.
 func (l *loop) flush(slot uint32) syscall.Errno {
 	r, f := &l.table.rows[slot], l.flight(slot)
 	for l.pool.Len(&f.out) > 0 {
 		a, b := l.pool.Segments(&f.out)
 		n, errno := l.sockets.Writev(int(r.fd), [][]byte{a, b})
-		if errno == syscall.EAGAIN || errno == syscall.ENOBUFS {
-			return 0
-		}
 		if errno != 0 {
-			return errno
+			return l.heedBusy(slot, errno)
 		}
 		l.pool.Consume(&f.out, n)
 	}
 	l.giveBack(&f.out)
-	rest, errno := l.writeOut(int(r.fd), l.table.unsent[r.seat])
+	rest, errno := l.writeOut(slot, l.table.unsent[r.seat])
 	if len(rest) == 0 {
 		rest = nil
 	}
@@ -143,10 +171,8 @@ func (l *loop) close(slot uint32, cause Cause) {
 		return
 	}
 	l.transition(slot, Closing)
-	r.flags |= reported
 	f := l.flight(slot)
 	l.giveBack(&f.in)
-	l.table.unsent[r.seat] = nil
 	f.quiet, f.pausedAt = 0, 0
 	if l.profile(slot).Reset || cause == Reset || cause == Cancelled {
 		l.drop(slot, cause != Reset)
@@ -154,9 +180,10 @@ func (l *loop) close(slot uint32, cause Cause) {
 	}
 	f.targetUntil = 0
 	f.phaseUntil = after(l.now, l.profile(slot).Limits.Close)
-	if l.pool.Len(&f.out) > 0 {
+	if l.isSending(slot) {
 		l.rearm(slot)
-		return // onWritable sends the FIN when the last byte is out
+		l.onClosingReadable(slot) // a peer that can't write may not read either
+		return                    // onWritable sends the FIN when the last byte is out
 	}
 	l.sendFIN(slot)
 }
@@ -184,7 +211,7 @@ func (l *loop) onClosingReadable(slot uint32) {
 		switch {
 		case errno == syscall.EAGAIN:
 			return
-		case n == 0 && l.pool.Len(&f.out) > 0 && errno == 0:
+		case n == 0 && errno == 0 && l.isSending(slot):
 			r.flags |= peerClosed // it may still read: onWritable goes on
 			return
 		case n == 0 || errno != 0:

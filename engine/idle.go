@@ -82,5 +82,5 @@ func (l *loop) onIdleReadable(slot uint32) {
 			return
 		}
 	}
-	// More than a heartbeat's worth of unasked bytes: the next heartbeat's exchange reads on and judges.
+	l.goOn(slot) // there may be a FIN behind them
 }

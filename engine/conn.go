@@ -40,6 +40,9 @@ func (l *loop) onConnectEvent(slot uint32, ready poller.Ready) {
 		l.verdict(slot, ConnectFailed, socket.CallSOError, syscall.ECONNREFUSED)
 		return
 	}
+	if !info.Known {
+		ready |= poller.Readable // the edge of early bytes may have come before it could be told that we are connected
+	}
 	l.onEstablished(slot, info.RTTMicros, ready)
 }
 

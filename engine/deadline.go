@@ -106,24 +106,25 @@ func (l *loop) pause(slot uint32) {
 // resume lets paused connections read on, in the order in which they were paused, as far as there are buffers. Those that
 // hold a ring and need a larger one come first: they keep from the others what they wait with.
 func (l *loop) resume() {
-	l.growing = l.resumeFrom(l.growing, l.pool.Grow)
-	l.paused = l.resumeFrom(l.paused, func(r *ringbuf.Ring) bool { return l.pool.Borrow(r, 1) })
+	l.ringCame = false
+	l.resumeFrom(&l.growing, l.pool.Grow)
+	l.resumeFrom(&l.paused, func(r *ringbuf.Ring) bool { return l.pool.Borrow(r, 1) })
 }
 
-// resumeFrom resumes the connections of a list until have fails to give one a ring, and returns the rest.
-func (l *loop) resumeFrom(waiting []poller.Token, have func(*ringbuf.Ring) bool) []poller.Token {
-	for len(waiting) > 0 {
-		slot, ok := l.table.find(waiting[0])
-		if ok && l.table.rows[slot].seat != none && l.flight(slot).pausedAt != 0 {
-			f := l.flight(slot)
-			if !have(&f.in) {
-				return waiting
-			}
+// resumeFrom resumes the connections of a list until have fails to give one a ring. Those that pause anew meanwhile stand
+// at the end and wait for the next batch.
+func (l *loop) resumeFrom(list *[]poller.Token, have func(*ringbuf.Ring) bool) {
+	for n := len(*list); n > 0; n-- {
+		slot, ok := l.table.find((*list)[0])
+		ok = ok && l.table.rows[slot].seat != none && l.flight(slot).pausedAt != 0
+		if ok && !have(&l.flight(slot).in) {
+			return
+		}
+		*list = (*list)[1:]
+		if ok {
 			l.unpause(slot)
 		}
-		waiting = waiting[1:]
 	}
-	return nil
 }
 
 // unpause sets a connection's clocks going again, later by as long as they stood still, and reads.

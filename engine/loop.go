@@ -30,6 +30,7 @@ type loop struct {
 	expired    []uint32       // scratch of expire
 	scratch    []byte         // where bytes go that nobody wants
 	ringFreed  int64          // when a ring was last given back: those that wait for one get on
+	ringCame   bool           // one was given back since resume began
 
 	now        int64 // when the poll of this batch returned
 	armedAt    int64 // what the poller's timer is set to; 0: nothing
@@ -182,7 +183,8 @@ func (l *loop) deliver() {
 // arm sets the poller's timer to the next moment at which there is something to do. A moment earlier than needed is left
 // as it is: waking once for nothing is cheaper than setting the timer at each turn.
 func (l *loop) arm() {
-	if len(l.unfinished) > 0 || l.admission.again {
+	ringWanted := l.ringCame && len(l.growing)+len(l.paused) > 0 // one came back after resume had given up
+	if len(l.unfinished) > 0 || l.admission.again || ringWanted {
 		l.poller.Again()
 	}
 	next, ok := l.wheel.Next()

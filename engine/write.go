@@ -229,7 +229,7 @@ func (l *loop) onClosingReadable(slot uint32) {
 func (l *loop) giveBack(r *ringbuf.Ring) {
 	if r.Held() {
 		l.pool.Return(r)
-		l.ringFreed = l.now
+		l.ringFreed, l.ringCame = l.now, true
 	}
 }
 

@@ -23,7 +23,7 @@ func (e exitStatus) Error() string { return "exit status " + strconv.Itoa(int(e)
 
 // notYet refuses a part of the contract that is not built. It is never taken and ignored.
 func notYet(what string) error {
-	return &usageError{text: what + " is not built yet in this version of sonde", hint: "sonde --help and sonde scan --help list what is"}
+	return &usageError{text: what + " is not built yet in this version of sonde", hint: notYetHint}
 }
 
 // quoteWord quotes what the user gave, so that nothing in it can steer a terminal.
@@ -31,3 +31,5 @@ func quoteWord(word string) string { return strconv.Quote(word) }
 
 // isClosedPipe reports whether err says that the reader of our output has gone.
 func isClosedPipe(err error) bool { return report.IsClosedPipe(err) }
+
+const notYetHint = "sonde --help and sonde scan --help list what is"

@@ -18,8 +18,8 @@ const (
 // minBarWidth is the narrowest terminal that gets a bar, in columns.
 const minBarWidth = 40
 
-// monitor watches a running scan. Ten times a second at most it looks, and it draws a bar on standard error or, where that
-// is no terminal, writes a line a second; and it writes a line a second to the file of status updates.
+// monitor watches a running scan: it draws a bar on standard error or, where that is no terminal, writes a line a second;
+// and it writes a line a second to the file of status updates.
 type monitor struct {
 	scan    *scan.Scan
 	console *console
@@ -32,17 +32,17 @@ type monitor struct {
 	watch   sync.WaitGroup
 }
 
-// rateMeter measures records a second over the last whole second and more: shots come oftener than is good for a figure
-// that a person can read.
+// rateMeter measures records a second over the last one to two seconds: shots come oftener than is good for a figure that a
+// person can read.
 type rateMeter struct {
-	since    report.Snapshot
-	previous report.Snapshot
+	since report.Snapshot // where the figure is measured from
+	last  report.Snapshot // where it will be measured from a second after that
 }
 
 // take returns shot with the rate set.
 func (r *rateMeter) take(shot report.Snapshot) report.Snapshot {
-	if shot.Elapsed-r.since.Elapsed >= lineEvery {
-		r.since, r.previous = r.previous, shot
+	if shot.Elapsed-r.last.Elapsed >= lineEvery {
+		r.since, r.last = r.last, shot
 	}
 	if span := shot.Elapsed - r.since.Elapsed; span > 0 && shot.Done >= r.since.Done {
 		shot.Rate = float64(shot.Done-r.since.Done) / span.Seconds()

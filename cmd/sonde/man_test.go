@@ -1,0 +1,75 @@
+package main
+
+import (
+	"context"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// output is what sonde writes to stdout for args.
+func output(t *testing.T, args ...string) string {
+	t.Helper()
+	var stdout, stderr strings.Builder
+	if code := Run(context.Background(), args, strings.NewReader(""), &stdout, &stderr); code != exitDone {
+		t.Fatalf("sonde %s: exit code %d\n%s", strings.Join(args, " "), code, &stderr)
+	}
+	return stdout.String()
+}
+
+// docs/sonde.1 is what `make man` writes.
+func TestManualIsKept(t *testing.T) {
+	kept, err := os.ReadFile("../../docs/sonde.1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(kept), output(t, "man")); diff != "" {
+		t.Errorf("docs/sonde.1 is not that of this source, run make man (-kept +new):\n%s", diff)
+	}
+}
+
+// Nothing in a text of ours is a request to roff.
+func TestRoffEscape(t *testing.T) {
+	tests := []struct{ text, want string }{
+		{"--rate", `\-\-rate`},
+		{`\r`, `\er`},
+		{".text", `\&.text`},
+		{"'text'", `\(aqtext\(aq`},
+		{"run `sonde -x` now", `run \fBsonde \-x\fR now`},
+	}
+	for _, tt := range tests {
+		if got := roffEscape(tt.text); got != tt.want {
+			t.Errorf("roffEscape(%q): got %q, want %q", tt.text, got, tt.want)
+		}
+	}
+}
+
+// Each flag is complete and unique: help, manual and completion are made of nothing else.
+func TestFlagTables(t *testing.T) {
+	p := &program{}
+	for _, c := range []*command{newScanCommand(p), newServeCommand(p), newProbesCommand(p), newDoctorCommand(p)} {
+		seen := map[string]bool{}
+		specs := p.allFlags(c)
+		for i := range specs {
+			f := &specs[i]
+			for _, name := range []string{f.name, f.short} {
+				if name != "" && seen[name] {
+					t.Errorf("sonde %s: two flags are called %s", c.name, name)
+				}
+				seen[name] = true
+			}
+			switch {
+			case f.later:
+				if f.set != nil || f.help != "" {
+					t.Errorf("sonde %s --%s: a flag of a later version does something", c.name, f.name)
+				}
+			case f.set == nil || f.help == "" || f.group == "":
+				t.Errorf("sonde %s --%s: without set, help or group", c.name, f.name)
+			case strings.HasSuffix(f.help, ".") || len(f.short) > 1:
+				t.Errorf("sonde %s --%s: help ends in a full stop, or the short name is long", c.name, f.name)
+			}
+		}
+	}
+}

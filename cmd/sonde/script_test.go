@@ -1,0 +1,150 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"sonde/internal/testpeer"
+	"sonde/serve"
+)
+
+// TestMain lets the scripts run this binary as sonde.
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"sonde": main})
+}
+
+// TestScripts runs testdata/script: each is a session with the whole program.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Setup: func(env *testscript.Env) error {
+			// A terminal is one that can do all, unless a script says otherwise.
+			env.Setenv("TERM", "xterm")
+			env.Setenv("LC_ALL", "C.UTF-8")
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"exits":   scriptExits,
+			"peers":   scriptPeers,
+			"lines":   scriptLines,
+			"await":   scriptAwait,
+			"members": scriptMembers,
+		},
+	})
+}
+
+// scriptExits is `exits CODE PROGRAM [ARG ...]`: exec with the exit code that it must give.
+func scriptExits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits CODE PROGRAM [ARG ...]")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	got := 0
+	var exit *exec.ExitError
+	if err := ts.Exec(args[1], args[2:]...); errors.As(err, &exit) {
+		got = exit.ExitCode()
+	} else {
+		ts.Check(err)
+	}
+	if got != want {
+		ts.Fatalf("exit code of %s: got %d, want %d", strings.Join(args[1:], " "), got, want)
+	}
+}
+
+// scriptPeers is `peers [KIND ...]`: it starts peers, all kinds without arguments, and sets for each a variable with its
+// address: $banner_reset. Their target lines go to the file fleet, the kind as the tag.
+func scriptPeers(ts *testscript.TestScript, neg bool, args []string) {
+	if neg {
+		ts.Fatalf("usage: peers [KIND ...]")
+	}
+	if len(args) == 0 {
+		for _, about := range testpeer.Kinds() {
+			args = append(args, string(about.Kind))
+		}
+	}
+	var fleet strings.Builder
+	for _, kind := range args {
+		peer, err := testpeer.Start(testpeer.Kind(kind), testpeer.Options{})
+		ts.Check(err)
+		ts.Defer(peer.Close)
+		ts.Setenv(strings.ReplaceAll(kind, "-", "_"), peer.Addr().String())
+		about, _ := testpeer.Lookup(peer.Kind())
+		fmt.Fprintln(&fleet, serve.Endpoint{Addr: peer.Addr(), Kind: about.Kind}.Line())
+	}
+	ts.Check(os.WriteFile(ts.MkAbs("fleet"), []byte(fleet.String()), 0o644))
+}
+
+// scriptLines is `lines FILE N`: the file has N lines, all whole.
+func scriptLines(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: lines FILE N")
+	}
+	want, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	text := ts.ReadFile(args[0])
+	if got := strings.Count(text, "\n"); got != want {
+		ts.Fatalf("%s: got %d lines, want %d", args[0], got, want)
+	}
+	if text != "" && !strings.HasSuffix(text, "\n") {
+		ts.Fatalf("%s: its last line is torn", args[0])
+	}
+}
+
+// scriptAwait is `await FILE REGEXP`: it waits until the file is there and matches, ten seconds at most.
+func scriptAwait(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: await FILE REGEXP")
+	}
+	want, err := regexp.Compile("(?m)" + args[1])
+	ts.Check(err)
+	ticker := time.NewTicker(20 * time.Millisecond)
+	defer ticker.Stop()
+	var text []byte
+	for range 500 {
+		if text, err = os.ReadFile(ts.MkAbs(args[0])); err == nil && want.Match(text) {
+			return
+		}
+		<-ticker.C
+	}
+	ts.Fatalf("%s does not match %q after ten seconds: %v\n%s", args[0], args[1], err, text)
+}
+
+// scriptMembers is `members FILE PATH[=VALUE] ...`: the JSON object in the file has the member at each path, as in
+// engine.loops, and it is VALUE in JSON.
+func scriptMembers(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: members FILE PATH[=VALUE] ...")
+	}
+	var object any
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile(args[0])), &object))
+	for _, arg := range args[1:] {
+		path, want, compare := strings.Cut(arg, "=")
+		at := object
+		for _, name := range strings.Split(path, ".") {
+			members, _ := at.(map[string]any)
+			value, ok := members[name]
+			if !ok {
+				ts.Fatalf("%s: no member %q of %q", args[0], name, path)
+			}
+			at = value
+		}
+		got, err := json.Marshal(at)
+		ts.Check(err)
+		if compare && string(got) != want {
+			ts.Fatalf("%s: %s: got %s, want %s", args[0], path, got, want)
+		}
+	}
+}

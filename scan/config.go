@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -92,6 +93,21 @@ type UsageError struct {
 // Error implements error.
 func (e *UsageError) Error() string { return e.Flag + ": " + e.Text }
 
+// check refuses numbers that can't be meant.
+func (cfg *Config) check() error {
+	switch {
+	case cfg.Connections < 0:
+		return &UsageError{Flag: "--connections", Text: fmt.Sprintf("%d is below 1", cfg.Connections)}
+	case cfg.Rate < 0:
+		return &UsageError{Flag: "--rate", Text: fmt.Sprintf("%v is below 0", cfg.Rate), Hint: "0 is no limit"}
+	case cfg.Shards < 0:
+		return &UsageError{Flag: "--shards", Text: fmt.Sprintf("%d is no number of shards", cfg.Shards)}
+	case cfg.Shard < 0 || cfg.Shard >= max(cfg.Shards, 1):
+		return &UsageError{Flag: "--shard", Text: fmt.Sprintf("shard %d of %d: shards are numbered from 0", cfg.Shard, max(cfg.Shards, 1))}
+	}
+	return nil
+}
+
 // catalogue is the probes of a scan, in the order of the engine's profiles.
 type catalogue struct {
 	probes  []probes.Probe
@@ -117,7 +133,9 @@ func newCatalogue(cfg *Config) (*catalogue, error) {
 		if err != nil {
 			return nil, err
 		}
-		c.chosen = append(c.chosen, choice)
+		if !slices.Contains(c.chosen, choice) { // the probe tells targets apart: twice the same asks for nothing more
+			c.chosen = append(c.chosen, choice)
+		}
 	}
 	for tag, name := range cfg.Triggers {
 		choice, err := c.add("--trigger", name, cfg.Options)

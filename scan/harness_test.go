@@ -136,6 +136,15 @@ func scanAll(t *testing.T, cfg Config) ([]kept, *report.Run) {
 	return sink.records, run
 }
 
+// only returns the one record there must be.
+func only(t *testing.T, records []kept) *kept {
+	t.Helper()
+	if len(records) != 1 {
+		t.Fatalf("got %d records, want 1: %v", len(records), records)
+	}
+	return &records[0]
+}
+
 // want checks the status and side of a record, and that its error is fit to be read: there for a failure, lower case,
 // one line.
 func want(t *testing.T, k *kept, status report.Status, side report.Side) {
@@ -154,6 +163,20 @@ func peers(t *testing.T, kinds ...testpeer.Kind) []netip.AddrPort {
 		addrs = append(addrs, testpeer.New(t, k, testpeer.Options{}).Addr())
 	}
 	return addrs
+}
+
+// identity is what makes a target another one, as one line.
+func identity(k *kept) string {
+	return fmt.Sprintf("%v %d %s %s %s", k.IP, k.Port, k.Domain, k.Tag, k.Probe)
+}
+
+func identities(records []kept) []string {
+	ids := make([]string, len(records))
+	for i := range records {
+		ids[i] = identity(&records[i])
+	}
+	slices.Sort(ids)
+	return ids
 }
 
 // noGoroutines has every goroutine of a scan gone soon. Tests that run beside others can't use it.

@@ -3,12 +3,14 @@ package scan
 import (
 	"context"
 	"fmt"
+	"net"
 	"net/netip"
 	"strings"
 	"testing"
 
 	"sonde/internal/testpeer"
 	"sonde/report"
+	"sonde/target"
 )
 
 // loopback is where all the names of a test point that are good.
@@ -17,6 +19,22 @@ var loopback = netip.MustParseAddr("127.0.0.1")
 // answering is a Lookup that knows every name and gives one address.
 func answering(context.Context, string, string) ([]netip.Addr, error) {
 	return []netip.Addr{loopback}, nil
+}
+
+// knowing is a Lookup that knows the names of a table, and says of others what a name server says.
+func knowing(names map[string][]string) target.LookupFunc {
+	return func(_ context.Context, network, host string) ([]netip.Addr, error) {
+		var addrs []netip.Addr
+		for _, text := range names[host] {
+			if addr := netip.MustParseAddr(text); network == "ip" || addr.Is4() == (network == "ip4") {
+				addrs = append(addrs, addr)
+			}
+		}
+		if addrs == nil {
+			return nil, &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}
+		}
+		return addrs, nil
+	}
 }
 
 // lines is a target list of n lines made by format, which gets a number.

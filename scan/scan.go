@@ -58,6 +58,9 @@ const (
 // New checks the configuration and opens the input; nothing is dialled before Run. It fails with a *UsageError for what the
 // user got wrong on the command line.
 func New(cfg Config) (*Scan, error) {
+	if err := cfg.check(); err != nil {
+		return nil, err
+	}
 	if cfg.Limits.Target == 0 {
 		cfg.Limits.Target = defaultTargetLimit
 	}

@@ -106,9 +106,6 @@ func (l *loop) take(slot uint32, step protocol.Step) (more bool) {
 		errno := l.send(slot, step.Send, step.Then)
 		switch {
 		case step.Then == protocol.Done: // the verdict stands, whatever becomes of a farewell
-		case errno != 0 && step.Then == protocol.Park:
-			l.verdict(slot, Reset, socket.CallWrite, errno)
-			return false
 		case errno != 0:
 			l.onWriteError(slot, errno) // all who call take read on
 		default:
@@ -120,9 +117,13 @@ func (l *loop) take(slot uint32, step protocol.Step) (more bool) {
 		l.verdict(slot, Answered, socket.CallNone, 0)
 		return false
 	case protocol.Park:
-		if f.parking = l.isSending(slot); !f.parking {
+		f.parking = l.isSending(slot)
+		switch {
+		case f.pending != 0:
+			l.verdict(slot, Reset, f.pendingCall, f.pending)
+		case !f.parking: // else onWritable parks it
 			l.park(slot)
-		} // else onWritable does
+		}
 		return false
 	}
 	return true

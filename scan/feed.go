@@ -168,7 +168,7 @@ func (f *feeder) onResolved(ctx context.Context, t target.Target, addrs []netip.
 		switch {
 		case cfg.Exclude != nil && cfg.Exclude.Contains(addr):
 			f.note(ctx, note{t, took, judgement{report.Blocked, report.SidePolicy, "the name's address is excluded"}})
-		case !target.Routable(addr):
+		case !target.Routable(addr) || lacksZone(addr):
 			f.note(ctx, note{t, took, judgement{report.InvalidInput, report.SideRemote,
 				"the name's address can't be connected to: " + addr.String()}})
 		default:
@@ -177,8 +177,17 @@ func (f *feeder) onResolved(ctx context.Context, t target.Target, addrs []netip.
 	}
 }
 
-// zone returns the interface index of a link-local address's zone (RFC 4007 s.11), 0 without one.
+// lacksZone reports whether addr means something on one interface only and does not say on which (RFC 4007 s.6).
+// connect(2) would fail with EINVAL, which tells nobody what to mend.
+func lacksZone(addr netip.Addr) bool {
+	return addr.Is6() && addr.IsLinkLocalUnicast() && addr.Zone() == ""
+}
+
+// zone returns the interface index of an address's zone (RFC 4007 s.11), 0 for an address that needs none.
 func (f *feeder) zone(addr netip.Addr) (uint32, error) {
+	if lacksZone(addr) {
+		return 0, fmt.Errorf("%v is link-local: name its interface, as in %v%%eth0", addr, addr)
+	}
 	name := addr.Zone()
 	if name == "" {
 		return 0, nil

@@ -165,20 +165,6 @@ func peers(t *testing.T, kinds ...testpeer.Kind) []netip.AddrPort {
 	return addrs
 }
 
-// identity is what makes a target another one, as one line.
-func identity(k *kept) string {
-	return fmt.Sprintf("%v %d %s %s %s", k.IP, k.Port, k.Domain, k.Tag, k.Probe)
-}
-
-func identities(records []kept) []string {
-	ids := make([]string, len(records))
-	for i := range records {
-		ids[i] = identity(&records[i])
-	}
-	slices.Sort(ids)
-	return ids
-}
-
 // noGoroutines has every goroutine of a scan gone soon. Tests that run beside others can't use it.
 func noGoroutines(t *testing.T) {
 	t.Helper()

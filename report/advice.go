@@ -13,12 +13,10 @@ var advice = [NumStatuses]string{
 	HostUnreachable: "a router says that the host can't be reached (ICMP): check that it is up, and the last network on the way",
 	NetworkUnreachable: "no route leads there: see `ip route get ADDRESS`; " +
 		"for IPv6 targets, check that this machine has IPv6 at all",
-	TLSTimeout: "the TLS handshake did not end in time: the port may not speak TLS, or the peer is short of CPU; " +
-		"raise --tls-handshake-timeout",
-	HandshakeError: "no TLS handshake could be agreed on: the port may not speak TLS; " +
-		"else look at --min-version, --max-version, --groups, --alpn and --sni",
-	CertificateError: "the certificate did not verify: expired, for another name (--sni) or of an issuer not known here (--cacert FILE); " +
-		"-k probes in spite of it",
+	TLSTimeout: "the TLS handshake did not end in time: the port may not speak TLS, or the peer is short of CPU",
+	HandshakeError: "no TLS handshake could be agreed on: the port may not speak TLS, " +
+		"or the two sides have no version or algorithm in common",
+	CertificateError: "the certificate did not verify: it is expired, for another name, or of an issuer that is not known here",
 	ProtocolError:    "what the peer said is not that protocol: choose another --probe; `--probe banner` shows what it says",
 	ApplicationError: "the peer speaks the protocol but did not give the answer wanted: the record's error and result say what it gave",
 	IOTimeout: "connected, but the answer was not whole in time: a slow peer (raise --read-timeout), " +

@@ -72,7 +72,7 @@ func (o *scanOptions) run(ctx context.Context, args []string) error {
 	}
 	records := &openedLater{}
 	o.cfg.Sink = records
-	o.cfg.Log = slog.New(slog.NewTextHandler(o.p.stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	o.cfg.Log = slog.New(consoleLog{console: o.p.stderr})
 	s, err := scan.New(o.cfg)
 	if err != nil {
 		return usageOf(err)

@@ -9,7 +9,7 @@ func TestNearest(t *testing.T) {
 		{"raet", "rate"}, // neighbours swapped
 		{"conections", "connections"},
 		{"connect-", "connect-timeout"}, // a beginning is nearer than anything else
-		{"htp", "http"},                // as near as ftp, and begins like it
+		{"htp", "http"},                 // as near as ftp, and begins like it
 		{"ratio", ""},
 		{"clse", "close"},
 		{"banana", ""},

@@ -145,8 +145,7 @@ func only(t *testing.T, records []kept) *kept {
 	return &records[0]
 }
 
-// want checks the status and side of a record, and that its error is fit to be read: there for a failure, lower case,
-// one line.
+// want checks the status and side of a record, and its error as wantText does.
 func want(t *testing.T, k *kept, status report.Status, side report.Side) {
 	t.Helper()
 	if k.Status != status || k.Side != side {

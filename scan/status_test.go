@@ -26,7 +26,7 @@ func judge(t *testing.T, o engine.Outcome) judgement {
 	return j
 }
 
-// wantText has an error there for every failure, and fit to be read: lower case, one line.
+// wantText has an error there for every failure, and fit to be read: one line, lower case unless it quotes the peer.
 func wantText(t *testing.T, status report.Status, text string) {
 	t.Helper()
 	switch {
@@ -36,7 +36,7 @@ func wantText(t *testing.T, status report.Status, text string) {
 		t.Errorf("got no error text with %v", status)
 	case strings.ContainsAny(text, "\n\r"):
 		t.Errorf("got error %q, want one line", text)
-	case text != "" && strings.ToLower(text[:1]) != text[:1]:
+	case text != "" && status != report.ApplicationError && strings.ToLower(text[:1]) != text[:1]:
 		t.Errorf("got error %q, want lower case", text)
 	}
 }

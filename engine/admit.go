@@ -100,13 +100,14 @@ func (l *loop) admit() {
 		switch l.dial(a.pending[a.first], dueAt) {
 		case noDescriptor:
 			return // the job stays where it is
-		case noPort:
+		case noPort: // no SYN has left: the next dial may have the turn
 			l.shared.stats.portWaits.Add(1)
 			a.waiters = append(a.waiters, waiter{job: a.pending[a.first], dueAt: dueAt})
 			a.retryAt = earlier(a.retryAt, a.port.retryAt)
+		case underWay:
+			a.turnAt = 0
 		}
 		a.first++
-		a.turnAt = 0
 	}
 	a.again = true
 }
@@ -119,6 +120,19 @@ func (l *loop) hasRoom() bool {
 		a.readySince = 0
 		return false
 	}
+	if !l.hasDescriptor() {
+		return false
+	}
+	if !l.shared.outbox.isFull() {
+		return true
+	}
+	l.shared.hungry.Store(true)
+	return !l.shared.outbox.isFull() // the consumer may have emptied it before it could see the flag
+}
+
+// hasDescriptor reports whether a dial may ask for a descriptor now, as far as we know.
+func (l *loop) hasDescriptor() bool {
+	a := &l.admission
 	if a.open >= a.descriptors {
 		l.waitForFD() // until a socket of ours is closed, which each of them is at its limit
 		return false
@@ -127,11 +141,7 @@ func (l *loop) hasRoom() bool {
 		a.retryAt = earlier(a.retryAt, a.fd.retryAt)
 		return false
 	}
-	if !l.shared.outbox.isFull() {
-		return true
-	}
-	l.shared.hungry.Store(true)
-	return !l.shared.outbox.isFull() // the consumer may have emptied it before it could see the flag
+	return true
 }
 
 // waitForFD notes that a job waits for a descriptor: its delay begins, no peer's clock runs.
@@ -296,27 +306,39 @@ func (l *loop) nextSource(remote socket.Addr) socket.Addr {
 }
 
 // retryWaiters dials again for jobs that wait for a local port: as many as sockets were closed since, or one when the
-// backoff has passed. It returns what is left of the budget.
+// backoff has passed, and each at a turn of the rate's. It returns what is left of the budget.
 func (l *loop) retryWaiters(budget int) int {
 	a := &l.admission
+	if len(a.waiters) == 0 {
+		a.freed, a.port.since = 0, 0
+		return budget
+	}
 	tries := min(a.freed, len(a.waiters), budget)
-	a.freed = 0
-	if tries == 0 && len(a.waiters) > 0 && l.now >= a.port.retryAt {
+	if tries == 0 && l.now >= a.port.retryAt {
 		tries = 1
 	}
+	tried := 0
 	var still []waiter
-	for _, w := range a.waiters[:tries] {
-		if l.dial(w.job, w.dueAt) != underWay {
+	for ; tried < tries; tried++ {
+		if !l.hasDescriptor() {
+			break
+		}
+		if _, ok := l.turn(); !ok { // which says when to go on
+			break
+		}
+		if w := a.waiters[tried]; l.dial(w.job, w.dueAt) == underWay {
+			a.turnAt = 0
+		} else {
 			still = append(still, w)
 		}
 	}
-	a.waiters = append(a.waiters[:0], append(a.waiters[tries:], still...)...)
-	if len(a.waiters) == 0 {
-		a.port.since = 0
-	} else {
+	a.waiters = append(a.waiters[:0], append(a.waiters[tried:], still...)...)
+	a.freed -= min(a.freed, tried) // what came free and is not used yet is for the next turn
+	if tried == tries && len(a.waiters) > 0 {
+		a.freed = 0
 		a.retryAt = earlier(a.retryAt, max(a.port.retryAt, l.now+1))
 	}
-	return budget - tries
+	return budget - tried
 }
 
 // turnAway gives back every job that was not dialled.

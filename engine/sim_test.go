@@ -1,134 +1,229 @@
 package engine
 
 import (
-	"bytes"
 	"context"
 	"flag"
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
-	"syscall"
+	"os"
+	"runtime"
+	"strconv"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"sonde/internal/kernel/socket"
+	"sonde/internal/rate"
 	"sonde/internal/simkernel"
-	"sonde/protocol"
 )
 
 var (
-	simSeeds = flag.Int("sim.seeds", 1000, "how many seeds TestSimulation runs")
+	simSeeds = flag.Uint64("sim.seeds", 1000, "how many seeds TestSimulation runs")
 	simFirst = flag.Uint64("sim.first", 0, "the first of them")
 )
 
 // TestSimulation runs a loop over the simulated kernel with every liberty that a kernel may take, from seeds that it
-// prints. Whatever happens: each job has one outcome, the one that its peer's script allows; it comes within its limit
-// plus a tick and the loop's own lag; no connection hears another's bytes; opened equals closed; nothing stays behind.
-func TestSimulation(t *testing.T) {
-	for seed := *simFirst; seed < *simFirst+uint64(*simSeeds); seed++ {
-		w := newWorld(seed)
-		w.run()
-		if len(w.problems) > 0 {
-			for _, p := range w.problems[:min(len(w.problems), 10)] {
-				t.Errorf("seed %d: %s", seed, p)
-			}
-			t.Fatalf("go on with: go test ./engine -run TestSimulation -sim.first %d -sim.seeds 1", seed)
-		}
+// prints. Whatever happens: each job has the outcomes that its peer's script allows and no others; they come within their
+// limits plus a tick and the loop's own lag; no connection hears another's bytes; opened equals closed; nothing stays
+// behind.
+func TestSimulation(t *testing.T) { simulate(t, *simFirst, *simSeeds) }
+
+// TestSimulationSoak is TestSimulation for as many seeds as SONDE_SOAK_SEEDS says, from where TestSimulation ends.
+func TestSimulationSoak(t *testing.T) {
+	seeds, err := strconv.ParseUint(os.Getenv("SONDE_SOAK_SEEDS"), 10, 64)
+	if err != nil {
+		t.Skip("the long run is `make soak`")
 	}
+	simulate(t, *simFirst+*simSeeds, seeds)
+}
+
+// simulate runs seeds on all CPUs until one of them finds something.
+func simulate(t *testing.T, first, count uint64) {
+	var (
+		workers sync.WaitGroup
+		next    atomic.Uint64
+		failed  atomic.Bool
+	)
+	for range runtime.GOMAXPROCS(0) {
+		workers.Go(func() {
+			for !failed.Load() {
+				seed := first + next.Add(1) - 1
+				if seed >= first+count {
+					return
+				}
+				w := newWorld(seed)
+				w.run()
+				if len(w.problems) == 0 || failed.Swap(true) {
+					continue
+				}
+				for _, p := range w.problems[:min(len(w.problems), 10)] {
+					t.Errorf("seed %d: %s", seed, p)
+				}
+				t.Errorf("to see it again: go test ./engine -run 'TestSimulation$' -sim.first %d -sim.seeds 1", seed)
+			}
+		})
+	}
+	workers.Wait()
 }
 
 // world is one simulated run.
 type world struct {
-	kernel   *simkernel.Kernel
-	shared   *shared
-	loop     *loop
-	jobs     []simJob
-	limits   Limits
-	wild     bool // failures out of the blue: predictions hold only for dials that none hit
-	outcomes []Outcome
-	problems []string
-}
-
-// simJob is a job and what may come of it.
-type simJob struct {
-	talk       simkernel.Talk
-	prediction simkernel.Prediction
-	exchange   *simExchange
-	outcomes   int
+	kernel    *simkernel.Kernel
+	engine    *Engine // without goroutines: its one loop is run by the test
+	loop      *loop
+	options   simkernel.Options
+	cfg       Config
+	jobs      []simJob
+	perSecond float64 // the rate, if there is one
+	wild      bool    // failures out of the blue: predictions hold only for dials that none hit
+	stoppedAt int64   // when Stop or Abort was called; 0: it was not
+	outcomes  []Outcome
+	problems  []string
 }
 
 func (w *world) problem(format string, args ...any) {
 	w.problems = append(w.problems, fmt.Sprintf(format, args...))
 }
 
+// The profiles of a world, by index.
+const (
+	talks    = iota // one exchange
+	connects        // no exchange
+	beats           // kept, with heartbeats
+	idles           // kept, without
+)
+
+// worldLimits bound the phases in every world.
+var worldLimits = Limits{Connect: 3 * time.Second, Read: 5 * time.Second, Close: 2 * time.Second, Target: 30 * time.Second}
+
+const (
+	worldHeartbeat = time.Second
+	worldIdle      = 8 * time.Second
+	worldDrain     = 3 * time.Second
+)
+
 // newWorld makes up a run from its seed: 50 peers, a loop that is too small for all of them at once, faults, and in every
 // fourth seed failures out of the blue.
 func newWorld(seed uint64) *world {
 	rng := rand.New(rand.NewPCG(seed, 1))
-	options := simkernel.Options{Seed: seed, Faults: simkernel.RandomFaults(rng)}
+	oneIn := func(n int) bool { return rng.IntN(n) == 0 }
 	w := &world{wild: seed%4 == 3}
+	w.options = simkernel.Options{Seed: seed, Faults: simkernel.RandomFaults(rng), SeparateFilters: oneIn(3), NoInfo: oneIn(4), TimeWait: 2 * time.Second}
 	if w.wild {
-		options.Errnos = simkernel.RandomErrnos(rng)
+		w.options.Errnos = simkernel.RandomErrnos(rng)
 	}
-	if rng.IntN(3) == 0 {
-		options.MaxFDs = 3 + rng.IntN(20)
+	if oneIn(3) {
+		w.options.MaxFDs = 3 + rng.IntN(20)
 	}
-	if rng.IntN(3) == 0 {
-		options.Ports = 1 + rng.IntN(3)
+	if oneIn(3) {
+		w.options.Ports = 1 + rng.IntN(3)
 	}
-	w.kernel = simkernel.New(options)
-	w.limits = Limits{Connect: 3 * time.Second, Read: 5 * time.Second, Close: 2 * time.Second, Target: 30 * time.Second}
-	cfg := Config{
-		Loops: 1, Connections: 1 + rng.IntN(40), Clock: w.kernel, Strict: true,
-		Profiles: []Profile{{Dialogue: w, Limits: w.limits, Reset: rng.IntN(2) == 0}},
+	if oneIn(3) {
+		w.options.SendBuffer, w.options.ReceiveBuffer = 4<<10, 8<<10
 	}
-	if rng.IntN(3) == 0 {
-		cfg.Descriptors = 1 + rng.IntN(10)
+	if oneIn(4) {
+		w.options.MaxBatch = 1 + rng.IntN(8)
 	}
-	if rng.IntN(3) == 0 {
-		cfg.BufferBytes = 1 << 10 // one ring: all others wait
+	w.kernel = simkernel.New(w.options)
+	w.cfg = Config{
+		Loops: 1, Connections: 1 + rng.IntN(40), Clock: w.kernel, Strict: true, DrainLimit: worldDrain,
+		Profiles: w.profiles(rng),
 	}
-	cfg = cfg.withDefaults()
-	w.shared = newShared(&cfg)
-	w.shared.wake = w.kernel.Wake
-	w.loop = newLoop(&cfg, w.shared, 0, w.kernel, w.kernel.Sockets())
+	if oneIn(3) {
+		w.cfg.Descriptors = 1 + rng.IntN(10)
+	}
+	if oneIn(2) {
+		w.cfg.BufferBytes = 1 << 10 << rng.IntN(6) // one ring to a few: others wait
+	}
+	if oneIn(4) {
+		w.perSecond = 5 + 200*rng.Float64()
+		w.cfg.Rate = rate.New(w.perSecond)
+	}
+	if oneIn(4) {
+		w.cfg.Sources = []netip.Addr{netip.MustParseAddr("192.0.2.7"), netip.MustParseAddr("2001:db8::7"), netip.MustParseAddr("192.0.2.8")}
+	}
+	w.cfg = w.cfg.withDefaults()
+	w.engine = &Engine{cfg: w.cfg, shared: newShared(&w.cfg)}
+	w.engine.shared.wake = w.kernel.Wake
+	w.loop = newLoop(&w.engine.cfg, w.engine.shared, 0, w.kernel, w.kernel.Sockets())
 	w.plan(rng)
 	return w
 }
 
-// plan makes up the peers and lets their jobs arrive over time.
+func (w *world) profiles(rng *rand.Rand) []Profile {
+	kept := worldLimits
+	kept.Idle = worldIdle
+	return []Profile{
+		talks:    {Dialogue: w, Limits: worldLimits, Reset: rng.IntN(2) == 0},
+		connects: {Limits: worldLimits, Reset: rng.IntN(2) == 0},
+		beats:    {Dialogue: w, Limits: kept, Heartbeat: worldHeartbeat, Reset: rng.IntN(4) == 0},
+		idles:    {Dialogue: w, Limits: kept, Reset: rng.IntN(4) == 0},
+	}
+}
+
+// plan makes up the peers, lets their jobs arrive over time, and now and then stops it all in the middle or leaves the
+// outcomes lying about.
 func (w *world) plan(rng *rand.Rand) {
 	const count = 50
 	at := int64(0)
 	for id := range count {
-		addr := socket.AddrFrom(netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, 0, byte(id)}), 80), 0)
-		talk := simkernel.Talk{Request: simText(rng, id, "ask"), Reply: simText(rng, id, "say"), Patience: w.limits.Connect}
-		if rng.IntN(3) == 0 {
-			talk.Request = nil
-		}
-		script, prediction := simkernel.RandomScript(rng, talk)
-		w.kernel.Peer(addr, script)
-		w.jobs = append(w.jobs, simJob{talk: talk, prediction: prediction})
-		job := Job{ID: uint64(id), Remote: addr}
-		w.kernel.At(at, func() {
-			if n, err := w.shared.inbox.put(context.Background(), []Job{job}); n != 1 || err != nil {
-				w.problem("submit: took %d jobs: %v", n, err)
-			}
-		})
+		job := w.makeJob(rng, id)
+		w.kernel.At(at, func() { w.submit(job) })
 		if rng.IntN(4) == 0 {
 			at += rng.Int64N(int64(time.Second))
 		}
 	}
-	w.kernel.At(at+1, func() { w.shared.inbox.finish(); w.kernel.Wake() })
+	w.kernel.At(at+1, w.engine.Finish)
+	if rng.IntN(4) == 0 {
+		stop := w.engine.Stop
+		if rng.IntN(3) == 0 {
+			stop = w.engine.Abort
+		}
+		w.kernel.At(rng.Int64N(2*at+int64(time.Second)), func() {
+			w.stoppedAt = w.kernel.Now()
+			stop()
+		})
+	}
+	if rng.IntN(4) == 0 {
+		w.clog(rng.Int64N(int64(20 * time.Second)))
+	}
 }
 
-// simText is bytes that no other job says, of any length up to some rings' worth.
-func simText(rng *rand.Rand, id int, word string) []byte {
-	text := fmt.Appendf(nil, "%s-%d;", word, id)
-	if rng.IntN(4) == 0 {
-		text = bytes.Repeat(text, 1+rng.IntN(4000)/len(text))
+// clog fills the outbox, and has the consumer come so late.
+func (w *world) clog(late int64) {
+	filler := make([]Outcome, outboxSize)
+	for i := range filler {
+		filler[i].ID = fillerID
 	}
-	return text
+	w.engine.shared.outbox.put(filler)
+	w.kernel.At(late, func() {
+		if len(w.kernel.Dials()) > 0 {
+			w.problem("a dial though the outbox was full")
+		}
+		w.outcomes, _ = w.engine.Outcomes(w.outcomes)
+	})
+}
+
+// fillerID marks outcomes that stand for those of an earlier time.
+const fillerID = ^uint64(0)
+
+// submit hands over one job; after a stop it must be refused.
+func (w *world) submit(job Job) {
+	n, err := w.engine.Submit(context.Background(), []Job{job})
+	switch {
+	case w.stoppedAt != 0 && n == 0 && err == ErrStopped:
+	case n != 1 || err != nil:
+		w.problem("submit: took %d jobs: %v", n, err)
+	default:
+		w.jobs[job.ID].taken = true
+	}
+}
+
+// address is where the peer of a job lives.
+func address(id int) socket.Addr {
+	return socket.AddrFrom(netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, 0, byte(id)}), 80), 0)
 }
 
 func (w *world) run() {
@@ -136,24 +231,22 @@ func (w *world) run() {
 		w.problem("%v", err)
 		return
 	}
-	w.outcomes, _ = w.shared.outbox.take(nil)
+	w.outcomes, _ = w.engine.Outcomes(w.outcomes)
 	for i := range w.outcomes {
-		w.checkOutcome(&w.outcomes[i])
+		if w.outcomes[i].ID != fillerID {
+			w.checkOutcome(&w.outcomes[i])
+		}
 	}
+	w.checkDials()
 	for id := range w.jobs {
-		if w.jobs[id].outcomes != 1 {
-			w.problem("job %d has %d outcomes, want 1", id, w.jobs[id].outcomes)
-		}
-		if ex := w.jobs[id].exchange; ex != nil && ex.concluded != 1 {
-			w.problem("the exchange of job %d was concluded %d times, want once", id, ex.concluded)
-		}
+		w.checkJob(id)
 	}
 	w.checkRemains()
 }
 
 // checkRemains looks for what should be gone.
 func (w *world) checkRemains() {
-	l, s := w.loop, &w.shared.stats
+	l, s := w.loop, &w.engine.shared.stats
 	w.problems = append(w.problems, w.kernel.Violations()...)
 	if fds := w.kernel.OpenFDs(); len(fds) > 0 {
 		w.problem("descriptors left open: %v", fds)
@@ -176,165 +269,9 @@ func (w *world) checkRemains() {
 	if l.table.live != 0 || len(l.table.freeSeats) != len(l.table.flights) {
 		w.problem("%d rows live, %d of %d flights free", l.table.live, len(l.table.freeSeats), len(l.table.flights))
 	}
-}
-
-// checkOutcome holds one outcome against the script of its peer.
-func (w *world) checkOutcome(o *Outcome) {
-	job := &w.jobs[o.ID]
-	job.outcomes++
-	fate := fateOf(o)
-	if o.DialedAt != 0 {
-		w.checkLimit(o)
-	}
-	if w.wild && w.wasHit(o.ID) {
-		return
-	}
-	if fate&job.prediction.Fates == 0 {
-		w.problem("job %d: got cause %d, errno %v in %v (fate %b), want fate %b", o.ID, o.Cause, o.Errno, o.State, fate, job.prediction.Fates)
-		return
-	}
-	if fate&(simkernel.NoRoute|simkernel.Lost) != 0 && o.Errno != job.prediction.Errno {
-		w.problem("job %d: got %v, want %v", o.ID, o.Errno, job.prediction.Errno)
-	}
-	if fate == simkernel.Refused && (o.Call == socket.CallConnect) && !job.prediction.AtOnce && o.DialedAt == 0 {
-		w.problem("job %d was refused without a dial", o.ID)
-	}
-	if ex := job.exchange; ex != nil && fate != simkernel.Silence && len(ex.heard) != job.prediction.Bytes {
-		w.problem("job %d: heard %d bytes, want %d", o.ID, len(ex.heard), job.prediction.Bytes)
-	}
-}
-
-// wasHit reports whether a failure out of the blue may have touched the job.
-func (w *world) wasHit(id uint64) bool {
-	for _, d := range w.kernel.Dials() {
-		if d.Fault != "" && d.Remote.IP[15] == byte(id) {
-			return true
+	for seat := range l.table.flights {
+		if l.table.exchanges[seat] != nil || l.table.unsent[seat] != nil {
+			w.problem("seat %d still has an exchange or its bytes", seat)
 		}
 	}
-	return false
 }
-
-// checkLimit holds the time of the verdict against the limits. Waiting for a buffer stops the clocks, so runs that had
-// to wait are left to the target's count of outcomes.
-func (w *world) checkLimit(o *Outcome) {
-	if w.shared.stats.bufferWaits.Load() > 0 {
-		return
-	}
-	limit := w.limits.Connect
-	if o.Connect != Absent {
-		limit = o.Connect + w.limits.Read
-		if len(w.jobs[o.ID].talk.Request) > 0 {
-			limit += w.limits.Read // it starts anew when the last byte of the request is out
-		}
-	}
-	slack := time.Millisecond + w.loop.lag.Max()
-	if o.Total > limit+slack {
-		w.problem("job %d ended after %v, want at most %v and %v", o.ID, o.Total, limit, slack)
-	}
-	timedOut := o.Cause == ConnectTimeout && o.Total < w.limits.Connect || o.Cause == ReadTimeout && o.Total < o.Connect+w.limits.Read-w.loop.lag.Max()
-	if timedOut {
-		w.problem("job %d timed out early: after %v of which %v to connect", o.ID, o.Total, o.Connect)
-	}
-}
-
-// fateOf is the outcome in the simulator's words.
-func fateOf(o *Outcome) simkernel.Fate {
-	switch o.Cause {
-	case Answered:
-		switch o.Conclusion.Verdict {
-		case protocol.Success:
-			return simkernel.Answered
-		case protocol.Closed:
-			return simkernel.WasClosed
-		}
-	case ConnectFailed:
-		if o.Errno == syscall.ECONNREFUSED {
-			return simkernel.Refused
-		}
-		return simkernel.NoRoute
-	case ConnectTimeout:
-		return simkernel.Unanswered
-	case ReadTimeout:
-		return simkernel.Silence
-	case Reset:
-		if o.Errno == syscall.ECONNRESET || o.Errno == syscall.EPIPE {
-			return simkernel.WasReset
-		}
-		return simkernel.Lost
-	}
-	return 0
-}
-
-// Open implements protocol.Dialogue.
-func (w *world) Open(id uint64) protocol.Exchange {
-	ex := &simExchange{world: w, id: id}
-	if w.jobs[id].exchange != nil {
-		w.problem("job %d: a second exchange is opened", id)
-	}
-	w.jobs[id].exchange = ex
-	return ex
-}
-
-// simExchange has the talk of its job and objects to any byte that is not of it.
-type simExchange struct {
-	world     *world
-	id        uint64
-	heard     []byte
-	ended     bool
-	verdict   protocol.Verdict
-	concluded int
-}
-
-func (x *simExchange) talk() *simkernel.Talk { return &x.world.jobs[x.id].talk }
-
-func (x *simExchange) Begin() protocol.Step {
-	request := x.talk().Request
-	if len(request) == 0 {
-		return protocol.Step{}
-	}
-	half := len(request) / 2
-	return protocol.Step{Send: [][]byte{request[:half], request[half:]}}
-}
-
-func (x *simExchange) Parser() protocol.FrameParser { return simParser(len(x.talk().Reply)) }
-
-func (x *simExchange) OnFrame(f protocol.Frame) protocol.Step {
-	x.hear(f.Data)
-	return protocol.Step{Then: protocol.Done}
-}
-
-func (x *simExchange) OnEnd(end protocol.End, rest []byte, err error) {
-	x.hear(rest)
-	x.verdict = protocol.Unfinished
-	if end == protocol.EndOfStream {
-		x.verdict = protocol.Closed
-	}
-}
-
-func (x *simExchange) hear(data []byte) {
-	if x.ended {
-		x.world.problem("job %d: the exchange is called after its end", x.id)
-	}
-	x.ended = true
-	x.heard = append(x.heard, data...)
-	if !bytes.HasPrefix(x.talk().Reply, x.heard) {
-		x.world.problem("job %d heard %.40q, which is not its own reply", x.id, x.heard)
-	}
-}
-
-func (x *simExchange) Conclusion() protocol.Conclusion {
-	x.concluded++
-	return protocol.Conclusion{Verdict: x.verdict}
-}
-
-// simParser takes one frame of so many bytes.
-type simParser int
-
-func (n simParser) ParseFrame(buf []byte) (protocol.Frame, int, error) {
-	if len(buf) < int(n) {
-		return protocol.Frame{}, 0, protocol.ErrIncomplete
-	}
-	return protocol.Frame{Data: buf[:n]}, int(n), nil
-}
-func (n simParser) MinFrameSize() int { return 1 }
-func (n simParser) Reset()            {}

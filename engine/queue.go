@@ -64,22 +64,26 @@ type inbox struct {
 	jobs     []Job
 	head, n  int
 	finished bool
-	room     chan struct{} // holds one token when half the ring is free
+	room     chan struct{} // holds one token when half the ring is free or the end has come
 }
 
 // put appends jobs and blocks while the ring is full.
 func (q *inbox) put(ctx context.Context, jobs []Job) (int, error) {
-	taken := 0
+	taken, waited := 0, false
 	for {
 		q.mu.Lock()
 		if q.finished {
 			q.mu.Unlock()
+			signal(q.room) // for the next submitter that waits: there is one token for all
 			return taken, ErrStopped
 		}
 		for taken < len(jobs) && q.n < len(q.jobs) {
 			q.jobs[(q.head+q.n)%len(q.jobs)] = jobs[taken]
 			q.n++
 			taken++
+		}
+		if waited && q.n < len(q.jobs) {
+			signal(q.room)
 		}
 		q.mu.Unlock()
 		q.shared.wakeHungry()
@@ -88,6 +92,7 @@ func (q *inbox) put(ctx context.Context, jobs []Job) (int, error) {
 		}
 		select {
 		case <-q.room:
+			waited = true
 		case <-ctx.Done():
 			return taken, ctx.Err()
 		}

@@ -347,7 +347,7 @@ func alone(t *testing.T, env ...string) bool {
 		t.Fatal(err)
 	}
 	cmd := exec.Command(self, "-test.run=^"+t.Name()+"$", "-test.count=1", "-test.v=true")
-	cmd.Env = append(append(os.Environ(), aloneEnv+"="+t.Name()), env...)
+	cmd.Env = append(append(os.Environ(), aloneEnv+"="+t.Name(), "GORACE=atexit_sleep_ms=0"), env...)
 	out, err := cmd.CombinedOutput()
 	if err != nil || !strings.Contains(string(out), "--- PASS: "+t.Name()+" ") {
 		t.Errorf("in a process of its own: %v\n%s", err, out)

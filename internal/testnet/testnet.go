@@ -127,7 +127,8 @@ func (n *Namespace) Run(t testing.TB, env ...string) {
 	ctx, cancel := context.WithTimeout(context.Background(), runLimit)
 	defer cancel()
 	cmd := n.exec(ctx, self, "-test.run="+only(t.Name()), "-test.count=1", "-test.v=true")
-	cmd.Env = append(append(os.Environ(), insideEnv+"="+t.Name()), env...)
+	// The race detector would sleep for a second at the end.
+	cmd.Env = append(append(os.Environ(), insideEnv+"="+t.Name(), "GORACE=atexit_sleep_ms=0"), env...)
 	out, err := cmd.CombinedOutput()
 	switch {
 	case err != nil:

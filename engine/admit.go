@@ -90,7 +90,7 @@ func (l *loop) admit() {
 	}
 	budget := l.retryWaiters(dialsPerRound)
 	for ; budget > 0; budget-- {
-		if !l.hasRoom() || !l.hasJob() {
+		if !l.hasRoom() || !l.hasJob() || !l.hasDescriptor() {
 			return
 		}
 		dueAt, ok := l.turn()
@@ -120,9 +120,6 @@ func (l *loop) hasRoom() bool {
 		a.readySince = 0
 		return false
 	}
-	if !l.hasDescriptor() {
-		return false
-	}
 	if !l.shared.outbox.isFull() {
 		return true
 	}
@@ -130,12 +127,17 @@ func (l *loop) hasRoom() bool {
 	return !l.shared.outbox.isFull() // the consumer may have emptied it before it could see the flag
 }
 
-// hasDescriptor reports whether a dial may ask for a descriptor now, as far as we know.
+// hasDescriptor reports whether a job that is at hand may ask for a descriptor now. With as many sockets open as there
+// may be it waits until one of them is closed; kept ones may never be, so after some time dial gives the job up.
 func (l *loop) hasDescriptor() bool {
 	a := &l.admission
 	if a.open >= a.descriptors {
-		l.waitForFD() // until a socket of ours is closed, which each of them is at its limit
-		return false
+		l.waitForFD()
+		if !a.fd.isStuck(l.now, a.moved) {
+			a.retryAt = earlier(a.retryAt, max(a.fd.since, a.moved)+noProgressLimit)
+			return false
+		}
+		return true
 	}
 	if a.fd.since != 0 && l.now < a.fd.retryAt {
 		a.retryAt = earlier(a.retryAt, a.fd.retryAt)
@@ -175,6 +177,9 @@ func (l *loop) hasJob() bool {
 		}
 		if over || l.shared.hungry.Swap(true) {
 			a.readySince = 0
+			if len(a.waiters) == 0 {
+				a.fd.since = 0 // nobody waits for one
+			}
 			return false
 		}
 		// Look once more: a job may have come before the submitter could see the flag.
@@ -214,13 +219,17 @@ const (
 func (l *loop) dial(job Job, dueAt int64) dialed {
 	a := &l.admission
 	dialedAt := l.clk.Now()
-	fd, call, errno := l.sockets.Connect(job.Remote, l.nextSource(job.Remote))
+	fd, call, errno := -1, socket.CallSocket, syscall.EMFILE // our own limit counts as the kernel's
+	if a.open < a.descriptors {
+		fd, call, errno = l.sockets.Connect(job.Remote, l.nextSource(job.Remote))
+	}
 	if errno == 0 {
 		slot := l.table.insert(job.ID, job.Remote, job.Profile)
 		if errno = errnoOf(l.poller.Add(fd, l.table.token(slot))); errno == 0 {
 			l.launch(slot, fd, dueAt, dialedAt)
 			return underWay
 		}
+		l.transition(slot, Closed)
 		l.table.remove(slot)
 		l.sockets.Close(fd, true)
 		call = socket.CallPoll
@@ -234,13 +243,14 @@ func (l *loop) dial(job Job, dueAt int64) dialed {
 		}
 		l.outcomes = append(l.outcomes, undialed(job, FDLimit, l.now, call, errno))
 	case isShortOfPorts(call, errno):
+		a.fd.since = 0 // there was a descriptor
 		if !a.port.isStuck(l.now, a.moved) {
 			a.port.begin(l.now)
 			return noPort
 		}
 		l.outcomes = append(l.outcomes, undialed(job, PortsExhausted, l.now, call, errno))
 	default:
-		a.moved = l.now
+		a.moved, a.fd.since = l.now, 0
 		o := undialed(job, ConnectFailed, l.clk.Now(), call, errno)
 		o.DialedAt = dialedAt
 		o.SchedDelay = time.Duration(max(dialedAt-dueAt, 0))
@@ -348,12 +358,16 @@ func (l *loop) turnAway() {
 		l.outcomes = append(l.outcomes, undialed(w.job, NotDialed, l.now, socket.CallNone, 0))
 	}
 	a.waiters = nil
-	for !a.isOver || a.first < len(a.pending) {
+	for n, over := 0, false; ; {
 		for _, job := range a.pending[a.first:] {
 			l.outcomes = append(l.outcomes, undialed(job, NotDialed, l.now, socket.CallNone, 0))
 		}
-		n, over := l.shared.inbox.take(a.pending[:cap(a.pending)])
-		a.pending, a.first, a.isOver = a.pending[:n], 0, over && n == 0
+		n, over = l.shared.inbox.take(a.pending[:cap(a.pending)])
+		a.pending, a.first = a.pending[:n], 0
+		if n == 0 {
+			a.isOver = over // false for a moment only: Stop finishes the inbox and wakes us again
+			return
+		}
 	}
 }
 

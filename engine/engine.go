@@ -24,6 +24,7 @@ import (
 	"sonde/internal/kernel/socket"
 	"sonde/internal/rate"
 	"sonde/protocol"
+	"sonde/ringbuf"
 )
 
 // Config is what an Engine works by. The zero value of a field means its default.
@@ -211,6 +212,7 @@ func (c Config) withDefaults() Config {
 	if c.BufferBytes <= 0 {
 		c.BufferBytes = 32 << 20
 	}
+	c.BufferBytes = max(c.BufferBytes, c.Loops*ringbuf.MinSize) // with less, a loop could not read at all
 	if c.DrainLimit <= 0 {
 		c.DrainLimit = 10 * time.Second
 	}

@@ -51,9 +51,7 @@ func (l *loop) onTimeout(slot uint32) {
 			l.finish(slot, protocol.EndCancelled, nil, BuffersExhausted, socket.CallNone, 0)
 			return
 		}
-		if f := l.flight(slot); !f.in.Held() {
-			l.giveBack(&f.out) // what is not sent by now never will be; its ring may serve the last look
-		}
+		l.cutOff(slot)
 		l.onReadable(slot)
 		if l.is(token, Active) {
 			l.onActiveTimeout(slot)
@@ -65,17 +63,28 @@ func (l *loop) onTimeout(slot uint32) {
 	}
 }
 
+// cutOff gives up a request that is not wholly sent when its limit has passed, if it stands in the way of the last look:
+// its ring may be the only one, and an exchange whose memory is still being written hears of nothing.
+func (l *loop) cutOff(slot uint32) {
+	f := l.flight(slot)
+	late := f.phaseUntil <= l.now || f.targetUntil <= l.now
+	if late && !f.parking && l.isSending(slot) && (!f.in.Held() || l.table.unsent[l.table.rows[slot].seat] != nil) {
+		l.forgetUnsent(slot)
+		f.mute = true
+	}
+}
+
 // onActiveTimeout ends an exchange whose deadline has passed, if it still has after the last look.
 func (l *loop) onActiveTimeout(slot uint32) {
 	f := l.flight(slot)
 	if f.pausedAt != 0 {
 		return
 	}
-	if at := f.deadline(); at > l.now {
+	if at := f.deadline(); at > l.now && !f.mute {
 		l.wheel.Set(slot, at)
 		return
 	}
-	if f.phaseUntil > l.now && f.targetUntil > l.now {
+	if f.phaseUntil > l.now && f.targetUntil > l.now && !f.mute {
 		l.finish(slot, protocol.EndQuiet, nil, Answered, socket.CallNone, 0)
 		return
 	}
@@ -136,6 +145,9 @@ func (l *loop) unpause(slot uint32) {
 	f.targetUntil = shift(f.targetUntil, stood)
 	if f.lastByteAt != 0 {
 		f.lastByteAt += stood
+	}
+	if f.firstByteAt == 0 {
+		f.requestAt += stood // the first byte may have been here all the while
 	}
 	l.rearm(slot)
 	l.onReadable(slot)

@@ -32,6 +32,8 @@ type loop struct {
 	ringFreed  int64          // when a ring was last given back: those that wait for one get on
 	ringCame   bool           // one was given back since resume began
 
+	observe func(slot uint32, from, to State) // hears of each transition; nil outside tests
+
 	now        int64 // when the poll of this batch returned
 	armedAt    int64 // what the poller's timer is set to; 0: nothing
 	drainUntil int64 // once stopping: when to cancel what is left
@@ -214,7 +216,7 @@ func (l *loop) heedStop() {
 	}
 	l.turnAway()
 	if l.drainUntil == 0 {
-		l.drainUntil = l.now + int64(l.cfg.DrainLimit)
+		l.drainUntil = after(l.now, l.cfg.DrainLimit)
 	}
 	if l.now >= l.drainUntil || l.shared.aborting.Load() {
 		l.cancelAll()
@@ -246,6 +248,9 @@ func (l *loop) transition(slot uint32, next State) {
 		if l.cfg.Strict {
 			panic("engine: illegal change of state from " + r.state.String() + " to " + next.String())
 		}
+	}
+	if l.observe != nil {
+		l.observe(slot, r.state, next)
 	}
 	r.state = next
 }

@@ -66,6 +66,7 @@ type flight struct {
 	pending       syscall.Errno // what the connection failed with, while its last bytes are still read; 0: it did not
 	discarded     uint32        // bytes thrown away while CLOSING
 	pendingCall   socket.Call   // that told it
+	mute          bool          // half a request was given up at its limit: nothing more can be said
 	parking       bool          // its exchange is over; it goes IDLE once all that it sent is written
 }
 

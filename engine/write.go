@@ -12,8 +12,8 @@ import (
 // send writes what a Step says, at once as far as the kernel takes it; the rest is copied to the out ring. It returns the
 // errno of a connection that takes no more.
 func (l *loop) send(slot uint32, bufs [][]byte, then protocol.Action) syscall.Errno {
-	if l.flight(slot).pending != 0 {
-		return 0 // the connection is lost already, and its end is about to be read
+	if f := l.flight(slot); f.pending != 0 || f.mute {
+		return 0 // the connection is lost already and its end is about to be read, or this is its last look
 	}
 	if !l.isSending(slot) {
 		var errno syscall.Errno

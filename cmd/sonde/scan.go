@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -80,6 +81,12 @@ func (o *scanOptions) run(ctx context.Context, args []string) error {
 	defer s.Close() // files that were only read
 	if o.dryrun {
 		return o.listTargets(ctx, s)
+	}
+	if o.metadata != "" {
+		// They are written at the end; better to learn now that they can't be.
+		if _, err := os.Stat(filepath.Dir(o.metadata)); err != nil {
+			return fmt.Errorf("find the folder of the metadata file: %w", err)
+		}
 	}
 	o.placeBar()
 	// Only now: a scan that does not begin must not empty a file.

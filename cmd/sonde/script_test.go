@@ -35,6 +35,8 @@ func TestScripts(t *testing.T) {
 			// A terminal is one that can do all, unless a script says otherwise.
 			env.Setenv("TERM", "xterm")
 			env.Setenv("LC_ALL", "C.UTF-8")
+			// Under -race each program would wait a second before it ends, for reports of others.
+			env.Setenv("GORACE", "atexit_sleep_ms=10 "+os.Getenv("GORACE"))
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){

@@ -10,7 +10,7 @@
 //
 // Turns that were missed are caught up, so that the total is right, but gently: at no more than [CatchUp] times the
 // rate, and in bursts of no more than [Burst] worth of turns, or one turn if that is more. From 1,000 a second on, no 10
-// ms hold more than 1.9 times their even share that way; the rest up to twice is for the jitter between the turn and the
+// ms hold more than 1.75 times their even share that way; the rest up to twice is for the jitter between the turn and the
 // dial. Below, they hold no more than twice their even share rounded up to a whole turn.
 //
 // How many are caught up depends on why they were missed. While the loops were stalled, by garbage collection or a busy
@@ -28,7 +28,7 @@ import (
 
 // The limits of catching up; see the package comment.
 const (
-	CatchUp    = 1.5
+	CatchUp    = 1.35
 	Burst      = 4 * time.Millisecond
 	IdleLimit  = 250 * time.Millisecond
 	StallLimit = time.Second

@@ -145,9 +145,10 @@ func TestStallIsCaughtUp(t *testing.T) {
 		t.Errorf("got %d in 10 ms, want at most %d", got, twiceEven(perSecond))
 	}
 	after := slices.IndexFunc(dials, func(d dial) bool { return d.at-d.due < ms })
-	// 200 ms of turns at half a rate above the rate.
-	if took := dials[after].at - dials[0].at; took < 380*ms || took > 401*ms {
-		t.Errorf("caught up in %d ms, want about 400", took/ms)
+	// 200 ms of turns at so much of the rate above the rate.
+	want := int64(math.Round(float64(200*ms) / (CatchUp - 1)))
+	if took := dials[after].at - dials[0].at; took < want*95/100 || took > want+ms {
+		t.Errorf("caught up in %d ms, want about %d", took/ms, want/ms)
 	}
 }
 

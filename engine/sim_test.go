@@ -96,12 +96,13 @@ const (
 )
 
 // worldLimits bound the phases in every world.
-var worldLimits = Limits{Connect: 3 * time.Second, Read: 5 * time.Second, Close: 2 * time.Second, Target: 30 * time.Second}
+var worldLimits = Limits{Connect: 3 * time.Second, Read: 5 * time.Second, Close: 2 * time.Second, Target: 2 * time.Minute}
 
 const (
 	worldHeartbeat = time.Second
 	worldIdle      = 8 * time.Second
 	worldDrain     = 3 * time.Second
+	worldStall     = 6 * time.Second // longer than any limit but the idle one
 )
 
 // newWorld makes up a run from its seed: 50 peers, a loop that is too small for all of them at once, faults, and in every
@@ -111,6 +112,10 @@ func newWorld(seed uint64) *world {
 	oneIn := func(n int) bool { return rng.IntN(n) == 0 }
 	w := &world{wild: seed%4 == 3}
 	w.options = simkernel.Options{Seed: seed, Faults: simkernel.RandomFaults(rng), SeparateFilters: oneIn(3), NoInfo: oneIn(4), TimeWait: 2 * time.Second}
+	if !w.options.NoInfo && oneIn(3) { // now and then we are suspended: the answers lie there when we come back
+		w.options.Faults.Late, w.options.Faults.LateMax = 0.003, worldStall
+		w.options.Faults.SurpriseAgain = 0 // no kernel hides from a last look what has long been there
+	}
 	if w.wild {
 		w.options.Errnos = simkernel.RandomErrnos(rng)
 	}
@@ -122,6 +127,9 @@ func newWorld(seed uint64) *world {
 	}
 	if oneIn(3) {
 		w.options.SendBuffer, w.options.ReceiveBuffer = 4<<10, 8<<10
+	}
+	if oneIn(3) {
+		w.options.ReceiveBuffer = 256 << 10 // more than a connection's share of a batch
 	}
 	if oneIn(4) {
 		w.options.MaxBatch = 1 + rng.IntN(8)

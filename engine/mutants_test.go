@@ -1,0 +1,107 @@
+package engine
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// mutantEnv is set where the tests of a mutant run, so that they do not breed mutants of their own.
+const mutantEnv = "SONDE_MUTANT"
+
+// mutant is a bug to be planted: in the file, old becomes new.
+type mutant struct{ name, file, old, new string }
+
+var mutants = []mutant{
+	{"forget to arm the timer", "admit.go", "\tl.transition(slot, Connecting)\n\tl.rearm(slot)\n", "\tl.transition(slot, Connecting)\n"},
+	{"no last look at a connect", "deadline.go", "\t\tl.onConnectEvent(slot, poller.Readable)\n", ""},
+	{"no last look at an answer", "deadline.go", "\t\tl.onReadable(slot)\n\t\tif l.is(token, Active)", "\t\tif l.is(token, Active)"},
+	{"read once per event", "conn.go", "\t\tbudget -= n\n", "\t\tbudget -= n\n\t\tif n > 0 {\n\t\t\treturn l.feed(slot)\n\t\t}\n"},
+	{"stop at the end of a share", "conn.go", "\tl.goOn(slot)\n\treturn true\n", "\treturn true\n"},
+	{"forget the pending errno", "conn.go", "f.pending, f.pendingCall = errno, socket.CallSOError", "_ = errno"},
+	{"never return a ring", "write.go", "\t\tl.pool.Return(r)\n", ""},
+	{"do not count a close", "write.go", "\tl.shared.stats.closed.Add(1)\n", ""},
+	{"lose who pauses anew", "deadline.go", "\t\t*list = (*list)[1:]\n\t\tif ok {\n\t\t\tl.unpause(slot)\n\t\t}\n\t}\n",
+		"\t\t*list = (*list)[1:]\n\t\trest := *list\n\t\tif ok {\n\t\t\tl.unpause(slot)\n\t\t}\n\t\t*list = rest\n\t}\n"},
+	{"clocks run while we wait", "deadline.go", "\tf.phaseUntil = shift(f.phaseUntil, stood)\n", ""},
+	{"a heartbeat does not extend", "idle.go", "max(r.idleUntil, after(l.now, profile.Limits.Idle))", "after(l.now, profile.Limits.Idle/2)"},
+	{"a deadline is 2 ms early", "deadline.go", "\treturn at\n}\n\n// rearm", "\treturn at - 2e6\n}\n\n// rearm"},
+	{"close without Remove", "write.go", "\tl.poller.Remove(int(r.fd))\n", ""},
+	{"close without cancelling the timer", "write.go", "\tl.wheel.Cancel(slot)\n", ""},
+	{"lose a wake-up", "queue.go", "CompareAndSwap(true, false) {\n\t\ts.wake()\n", "CompareAndSwap(true, false) {\n"},
+	{"a heartbeat has no budget", "table.go", "flight{targetUntil: int64(off)}", "flight{}"},
+	{"silence before the answer counts", "conn.go", "\t\tf.lastByteAt = 0", "\t\t_ = f.lastByteAt"},
+	{"leave a flooded idle connection", "idle.go", "\tl.goOn(slot)", "\t_ = slot"},
+	{"park before all is sent", "conn.go", "f.parking = l.isSending(slot)", "f.parking = false"},
+	{"go IDLE without looking", "idle.go", "\tl.onIdleReadable(slot) // bytes", "\t// bytes"},
+	{"hear on while a send waits", "conn.go", "\t\tif l.table.unsent[r.seat] != nil {\n\t\t\treturn true // the exchange", "\t\tif false {\n\t\t\treturn true // the exchange"},
+	{"drop what does not fit a ring", "write.go", "\t\t\tl.table.unsent[l.table.rows[slot].seat] = keep(bufs, then)\n", ""},
+	{"send a byte twice", "write.go", "bufs[0][n:]", "bufs[0][n-1:]"},
+	{"send the FIN before the rest", "write.go", "\tif l.isSending(slot) {\n\t\tl.rearm(slot)", "\tif false {\n\t\tl.rearm(slot)"},
+	{"forget who waits for a port", "admit.go", "\ta.waiters = nil\n\tfor n, over", "\tfor n, over"},
+	{"talk to ourselves", "conn.go", "return local.IsValid() && local.Port", "return false && local.Port"},
+	{"drain for ever", "loop.go", "l.now >= l.drainUntil ||", ""},
+	{"believe any error of a connect", "conn.go", "errno != syscall.ECONNREFUSED && info.SegsIn > 0", "false"},
+	{"free a slot with its generation", "table.go", "\tr.generation++\n", ""},
+}
+
+// TestSimulationBites plants bugs into the engine, one at a time, and demands that the simulation finds each.
+func TestSimulationBites(t *testing.T) {
+	if os.Getenv(mutantEnv) != "" {
+		return // this is a mutant
+	}
+	if testing.Short() {
+		t.Skip("builds the tests once for each planted bug")
+	}
+	for _, m := range mutants {
+		t.Run(m.name, func(t *testing.T) {
+			t.Parallel()
+			m.check(t)
+		})
+	}
+}
+
+func (m *mutant) check(t *testing.T) {
+	source, err := os.ReadFile(m.file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := bytes.Count(source, []byte(m.old)); n != 1 {
+		t.Fatalf("%s holds the old text %d times, want once: bring the mutant up to date\n%s", m.file, n, m.old)
+	}
+	dir := t.TempDir()
+	path, err := filepath.Abs(m.file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	planted := filepath.Join(dir, m.file)
+	overlay, err := json.Marshal(map[string]map[string]string{"Replace": {path: planted}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	overlayFile := filepath.Join(dir, "overlay.json")
+	for name, data := range map[string][]byte{
+		planted:     bytes.Replace(source, []byte(m.old), []byte(m.new), 1),
+		overlayFile: overlay,
+	} {
+		if err := os.WriteFile(name, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cmd := exec.CommandContext(t.Context(), "go", "test", "-overlay", overlayFile, "-vet=off", "-count=1", "-timeout", "60s",
+		"-run", "^TestSimulation$", "-sim.seeds", "5000", ".")
+	cmd.Env = append(os.Environ(), mutantEnv+"=1")
+	out, err := cmd.CombinedOutput()
+	switch {
+	case strings.Contains(string(out), "[build failed]"):
+		t.Errorf("does not compile: bring the mutant up to date\n%s", out)
+	case err == nil:
+		t.Error("the simulation did not find it")
+	default:
+		t.Logf("found: %.300s", out)
+	}
+}

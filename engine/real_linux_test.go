@@ -1,0 +1,106 @@
+package engine
+
+import (
+	"os"
+	"testing"
+	"time"
+
+	"sonde/internal/kernel/socket"
+	"sonde/internal/testpeer"
+	"sonde/protocol"
+)
+
+// TestRealKernel meets the cast of internal/testpeer over loopback with real loops: every job ends once and as its peer
+// wants it, opened equals closed, and no descriptor is left.
+func TestRealKernel(t *testing.T) {
+	causes := map[testpeer.Kind][]Cause{
+		testpeer.Refuse:      {ConnectFailed},
+		testpeer.Reset:       {Reset},
+		testpeer.CloseAtOnce: {Answered},
+		testpeer.Silent:      {ReadTimeout},
+		testpeer.HalfClose:   {Answered},
+		testpeer.IgnoreFIN:   {Answered},
+		testpeer.BannerReset: {Answered, Reset},
+		testpeer.SSH:         {Answered},
+		testpeer.Endless:     {Answered},
+	}
+	testpeer.New(t, testpeer.Sink, testpeer.Options{}).Close() // the runtime's own poller is open from now on
+	before := countFDs(t)
+	var peers []*testpeer.Peer
+	var kinds []testpeer.Kind
+	var jobs []Job
+	for kind := range causes {
+		peer := testpeer.New(t, kind, testpeer.Options{})
+		peers = append(peers, peer)
+		for range 20 {
+			jobs = append(jobs, Job{ID: uint64(len(jobs)), Remote: socket.AddrFrom(peer.Addr(), 0), Profile: uint16(len(jobs) % 2)})
+			kinds = append(kinds, kind)
+		}
+	}
+	limits := Limits{Read: time.Second, Close: 300 * time.Millisecond}
+	e, err := New(Config{Loops: 2, Connections: 50, Descriptors: 40, Strict: true, Profiles: []Profile{
+		{Dialogue: listener{}, Limits: limits, Reset: true}, {Dialogue: listener{}, Limits: limits},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n, err := e.Submit(t.Context(), jobs); n != len(jobs) || err != nil {
+		t.Fatalf("got %d jobs taken, %v; want all %d", n, err, len(jobs))
+	}
+	e.Finish()
+	seen := make([]int, len(jobs))
+	var outcomes []Outcome
+	for more := true; more; {
+		<-e.Ready()
+		outcomes, more = e.Outcomes(outcomes[:0])
+		for _, o := range outcomes {
+			seen[o.ID]++
+			ok := false
+			for _, want := range causes[kinds[o.ID]] {
+				ok = ok || o.Cause == want
+			}
+			if !ok {
+				t.Errorf("%s: got cause %d, %v: %v; want one of %v", kinds[o.ID], o.Cause, o.Call, o.Errno, causes[kinds[o.ID]])
+			}
+		}
+	}
+	if err := e.Wait(); err != nil {
+		t.Error(err)
+	}
+	for id, n := range seen {
+		if n != 1 {
+			t.Errorf("job %d has %d outcomes, want 1", id, n)
+		}
+	}
+	if s := e.Stats(); s.Opened != s.Closed || s.InFlight != 0 || s.Illegal != 0 || s.Buffers.InUseRings != 0 {
+		t.Errorf("opened %d, closed %d, in flight %d, illegal %d, rings %d", s.Opened, s.Closed, s.InFlight, s.Illegal, s.Buffers.InUseRings)
+	}
+	for _, p := range peers { // they hold descriptors of this process too
+		p.Close()
+	}
+	if after := countFDs(t); after != before {
+		t.Errorf("got %d descriptors, want %d as before", after, before)
+	}
+}
+
+func countFDs(t *testing.T) int {
+	t.Helper()
+	entries, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(entries)
+}
+
+// listener is content with five bytes.
+type listener struct{}
+
+func (listener) Open(uint64) protocol.Exchange { return &listening{} }
+
+type listening struct{ verdict protocol.Verdict }
+
+func (*listening) Begin() protocol.Step                 { return protocol.Step{} }
+func (*listening) Parser() protocol.FrameParser         { return simParser(5) }
+func (*listening) OnFrame(protocol.Frame) protocol.Step { return protocol.Step{Then: protocol.Done} }
+func (x *listening) OnEnd(protocol.End, []byte, error)  { x.verdict = protocol.Unfinished }
+func (x *listening) Conclusion() protocol.Conclusion    { return protocol.Conclusion{Verdict: x.verdict} }

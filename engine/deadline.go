@@ -59,7 +59,13 @@ func (l *loop) onTimeout(slot uint32) {
 	case Idle:
 		l.onIdleTimer(slot)
 	case Closing:
-		l.drop(slot, true)
+		l.onWritable(slot)
+		if l.is(token, Closing) {
+			l.onClosingReadable(slot) // the peer's FIN may be there
+		}
+		if l.is(token, Closing) {
+			l.drop(slot, true)
+		}
 	}
 }
 

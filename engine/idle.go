@@ -49,8 +49,11 @@ func (l *loop) onIdleTimer(slot uint32) {
 	r := &l.table.rows[slot]
 	switch {
 	case r.idleUntil <= l.now:
-		l.table.board(slot)
-		l.verdict(slot, IdleTimeout, socket.CallNone, 0)
+		l.onIdleReadable(slot) // the last look: the peer may have closed while we were away
+		if r.state == Idle {
+			l.table.board(slot)
+			l.verdict(slot, IdleTimeout, socket.CallNone, 0)
+		}
 	case r.nextHeartbeat != 0 && r.nextHeartbeat <= l.now:
 		l.table.board(slot)
 		l.transition(slot, Active)

@@ -96,8 +96,10 @@ func meet(e Endpoint) error {
 	if !ok {
 		return nil // sink and silent say nothing; of the rest an established connection tells enough
 	}
-	if _, err := io.WriteString(c, say[0]); err != nil {
-		return err
+	if say[0] != "" { // even a write of nothing fails on a connection that was reset
+		if _, err := io.WriteString(c, say[0]); err != nil {
+			return err
+		}
 	}
 	got := make([]byte, len(say[1]))
 	if _, err := io.ReadFull(c, got); err != nil || string(got) != say[1] {

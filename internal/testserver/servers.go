@@ -123,6 +123,7 @@ pid_file_path = %[1]s/exim.pid
 local_interfaces = %[4]s
 daemon_smtp_ports = %[5]d
 smtp_accept_max = 10000
+smtp_connect_backlog = 1000
 rfc1413_query_timeout = 0s
 host_lookup =
 tls_advertise_hosts =

@@ -14,7 +14,8 @@ import (
 
 // Probe waits for a greeting of 220, asks for the features and takes its leave with QUIT, without waiting for the answer
 // to that. It does not log in, and a server that tells its features only after a login, or knows no FEAT, is well all the
-// same. A server that greets with another code is Refused.
+// same. As an SMTP server greets with 220 and knows no FEAT either, such a server is asked for NOOP, which the two
+// answer differently. A server that greets with another code is Refused.
 type Probe struct{}
 
 var _ probes.Probe = Probe{}
@@ -22,6 +23,7 @@ var _ probes.Probe = Probe{}
 // What the probe sends (RFC 2389 s.3.1, RFC 959 s.4.1.1).
 var (
 	feat = [][]byte{[]byte("FEAT\r\n")}
+	noop = [][]byte{[]byte("NOOP\r\n")}
 	quit = [][]byte{[]byte("QUIT\r\n")}
 )
 
@@ -31,6 +33,11 @@ const (
 	codeFeatures     = 211 // RFC 2389 s.3.2
 	codeReady        = 220
 	codeNotAvailable = 421 // the server closes the connection
+	codeUnrecognized = 500
+	codeNotKnown     = 502
+
+	// codeSMTPOK is how an SMTP server answers NOOP (RFC 5321 s.4.2.3); FTP's answer is 200.
+	codeSMTPOK = 250
 )
 
 // maxLater is how often a server may put us off: once is all the RFC knows.
@@ -61,7 +68,7 @@ func (Probe) Exchange(*target.Target) protocol.Exchange {
 type exchange struct {
 	parser  reply.Code
 	later   int
-	ready   bool // the greeting was 220: the answer to FEAT comes next
+	asked   string // the command whose answer comes next; empty before the greeting
 	verdict protocol.Verdict
 	reason  string
 	finding finding
@@ -73,13 +80,22 @@ func (e *exchange) Parser() protocol.FrameParser { return &e.parser }
 
 func (e *exchange) OnFrame(protocol.Frame) protocol.Step {
 	code := e.parser.Code()
-	if e.ready {
+	switch e.asked {
+	case "FEAT":
 		e.finding.answered = true
 		switch code {
 		case codeFeatures:
 			e.takeFeatures()
 		case codeNotAvailable:
 			return e.refused()
+		case codeUnrecognized, codeNotKnown:
+			e.asked = "NOOP"
+			return protocol.Step{Send: noop}
+		}
+		return protocol.Step{Send: quit, Then: protocol.Done}
+	case "NOOP":
+		if code == codeSMTPOK {
+			e.verdict, e.reason = protocol.NotSpoken, "not ftp: NOOP is answered as SMTP does"
 		}
 		return protocol.Step{Send: quit, Then: protocol.Done}
 	}
@@ -87,7 +103,7 @@ func (e *exchange) OnFrame(protocol.Frame) protocol.Step {
 	e.finding.greeting = conclude.Lines(e.parser.Lines())
 	switch {
 	case code == codeReady:
-		e.ready = true
+		e.asked = "FEAT"
 		return protocol.Step{Send: feat}
 	case code == codeLater && e.later < maxLater:
 		e.later++
@@ -136,8 +152,8 @@ func (e *exchange) OnEnd(end protocol.End, rest []byte, err error) {
 
 // awaited is how a reason names the reply that comes next.
 func (e *exchange) awaited() string {
-	if e.ready {
-		return "the answer to FEAT"
+	if e.asked != "" {
+		return "the answer to " + e.asked
 	}
 	return "the greeting"
 }

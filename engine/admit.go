@@ -13,8 +13,9 @@ const (
 	// loopback before its event is seen; with 32 it is 0.3 ms, and the CPU's caches are warmer too.
 	dialsPerRound = 32
 	// noProgressLimit is how long admission waits for a descriptor, a local port or a buffer, with nothing at all
-	// moving, before the job is given up as a local fault.
-	noProgressLimit = int64(60 * time.Second)
+	// moving, before the job is given up as a local fault. Local ports that all stand in TIME_WAIT come back after 60 s,
+	// and the kernel's timer may be late by an eighth: to give up before would be to lie.
+	noProgressLimit = int64(75 * time.Second)
 	// retryFloor and retryCeiling bound how often a wait for a descriptor or port looks again when no connection of ours
 	// closes: another process may hold them.
 	retryFloor   = int64(5 * time.Millisecond)

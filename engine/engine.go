@@ -129,11 +129,11 @@ const (
 	PeerClosed
 	// Parked: not an end: the first exchange of a connection that is kept is over. Another Outcome follows at its end.
 	Parked
-	// FDLimit: no descriptor could be had for a minute without any progress.
+	// FDLimit: no descriptor could be had for over a minute without any progress.
 	FDLimit
-	// PortsExhausted: no local port could be had for a minute without any progress.
+	// PortsExhausted: no local port could be had for over a minute without any progress.
 	PortsExhausted
-	// BuffersExhausted: no buffer could be had for a minute.
+	// BuffersExhausted: no buffer could be had for over a minute.
 	BuffersExhausted
 	// Cancelled: we stopped while the connection was in flight.
 	Cancelled

@@ -153,7 +153,7 @@ func TestShortage(t *testing.T) {
 		t.Errorf("got a backoff of %v, want at most %v", time.Duration(s.backoff), time.Duration(retryCeiling))
 	}
 	if s.isStuck(start+noProgressLimit-1, 0) || !s.isStuck(start+noProgressLimit, 0) {
-		t.Error("patience is not a minute from the start of the shortage")
+		t.Error("patience is not as long as it should be from the start of the shortage")
 	}
 	if moved := start + 5; s.isStuck(start+noProgressLimit, moved) || !s.isStuck(moved+noProgressLimit, moved) {
 		t.Error("patience does not start anew when something moves")

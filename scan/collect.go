@@ -184,20 +184,24 @@ func (s *Scan) report(ctx context.Context, c *collector) *report.Run {
 
 // Settings is what a scan worked by, for the metadata: defaults filled in.
 type Settings struct {
-	Probes           []string `json:"probes"`
-	Connections      int      `json:"connections"`
-	Descriptors      int      `json:"descriptors"`
-	Rate             float64  `json:"rate,omitempty"`
-	Loops            int      `json:"loops"`
-	Sources          []string `json:"source_ip,omitempty"`
-	Close            string   `json:"close"`
-	ConnectTimeoutUS int64    `json:"connect_timeout_us"`
-	ReadTimeoutUS    int64    `json:"read_timeout_us"`
-	TargetTimeoutUS  int64    `json:"target_timeout_us"`
-	Seed             string   `json:"seed"` // a string: JSON numbers are exact to 2^53 only
-	Shards           int      `json:"shards"`
-	Shard            int      `json:"shard"`
-	MaxTargets       uint64   `json:"max_targets,omitempty"`
+	Probes           []string          `json:"probes"`
+	Triggers         map[string]string `json:"triggers,omitempty"`
+	Ports            []string          `json:"ports,omitempty"`
+	AllIPs           bool              `json:"all_ips,omitempty"`
+	MaxRuntimeUS     int64             `json:"max_runtime_us,omitempty"`
+	Connections      int               `json:"connections"`
+	Descriptors      int               `json:"descriptors"`
+	Rate             float64           `json:"rate,omitempty"`
+	Loops            int               `json:"loops"`
+	Sources          []string          `json:"source_ip,omitempty"`
+	Close            string            `json:"close"`
+	ConnectTimeoutUS int64             `json:"connect_timeout_us"`
+	ReadTimeoutUS    int64             `json:"read_timeout_us"`
+	TargetTimeoutUS  int64             `json:"target_timeout_us"`
+	Seed             string            `json:"seed"` // a string: JSON numbers are exact to 2^53 only
+	Shards           int               `json:"shards"`
+	Shard            int               `json:"shard"`
+	MaxTargets       uint64            `json:"max_targets,omitempty"`
 }
 
 func (s *Scan) settings(loops int) Settings {
@@ -206,6 +210,10 @@ func (s *Scan) settings(loops int) Settings {
 		ConnectTimeoutUS: s.limits.Connect.Microseconds(), ReadTimeoutUS: s.limits.Read.Microseconds(),
 		TargetTimeoutUS: s.limits.Target.Microseconds(), Seed: strconv.FormatUint(s.cfg.Seed, 10),
 		Shards: max(s.cfg.Shards, 1), Shard: s.cfg.Shard, MaxTargets: s.cfg.MaxTargets,
+		Triggers: s.cfg.Triggers, AllIPs: s.cfg.AllIPs, MaxRuntimeUS: s.cfg.MaxRuntime.Microseconds(),
+	}
+	for _, r := range s.cfg.Ports {
+		set.Ports = append(set.Ports, r.String())
 	}
 	for _, c := range s.catalogue.chosen {
 		set.Probes = append(set.Probes, c.Name)

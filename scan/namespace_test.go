@@ -99,6 +99,21 @@ func TestOwnRoutes(t *testing.T) {
 	})
 }
 
+// TestNoSourceAddress: a machine without any IPv6 address gets from connect(2) the errno of one without local ports. It must
+// not wait for ports that are not short.
+func TestNoSourceAddress(t *testing.T) {
+	if !testnet.Inside(t) {
+		n := testnet.New(t)
+		n.IP(t, "addr del ::1/128 dev lo")
+		n.Run(t)
+		return
+	}
+	run := travel(t, engine.Limits{}, map[string]journey{"v6": {"[2001:db8::1]:80", report.LocalError, report.SideLocal}})
+	if run.Engine.PortWaits != 0 {
+		t.Errorf("got %d port_waits, want 0", run.Engine.PortWaits)
+	}
+}
+
 // TestRouter puts a router behind a link that refuses, drops and resets in all the ways that it can: what came over the
 // network is not this machine's fault.
 func TestRouter(t *testing.T) {

@@ -47,11 +47,11 @@ func (s *Scan) statusOf(o *engine.Outcome) judgement {
 	case engine.PeerClosed:
 		return judgement{report.ConnectionClosed, report.SideRemote, "peer closed a kept connection"}
 	case engine.FDLimit:
-		return judgement{report.LocalFDLimit, report.SideLocal, "no file descriptor for a minute: " + o.Errno.Error()}
+		return judgement{report.LocalFDLimit, report.SideLocal, "no file descriptor for over a minute: " + o.Errno.Error()}
 	case engine.PortsExhausted:
-		return judgement{report.LocalPortExhausted, report.SideLocal, "no local port for a minute: " + o.Errno.Error()}
+		return judgement{report.LocalPortExhausted, report.SideLocal, "no local port for over a minute: " + o.Errno.Error()}
 	case engine.BuffersExhausted:
-		return judgement{report.LocalError, report.SideLocal, "no buffer for a minute"}
+		return judgement{report.LocalError, report.SideLocal, "no buffer for over a minute"}
 	case engine.Cancelled:
 		return judgement{report.Cancelled, report.SideLocal, "stopped while in flight"}
 	}
@@ -111,9 +111,12 @@ func ofConnectErrno(call socket.Call, errno syscall.Errno) judgement {
 	return j
 }
 
-// ownRoute adds to an errno of connect(2) itself what it says of this machine's routes (ip-route(8), route types) and
-// firewall, where its own words would send the reader elsewhere.
+// ownRoute adds to an errno of bind(2) or of connect(2) itself what it says of this machine's addresses, routes
+// (ip-route(8), route types) and firewall, where its own words would send the reader elsewhere.
 func ownRoute(call socket.Call, errno syscall.Errno) string {
+	if call == socket.CallBind && errno == syscall.EADDRNOTAVAIL {
+		return " (this machine has no such source address, or none to reach the target from)"
+	}
 	if call != socket.CallConnect {
 		return ""
 	}

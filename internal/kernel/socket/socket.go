@@ -91,7 +91,8 @@ type Sockets interface {
 	// Connect opens a socket, binds it to source if that is valid (its port is ignored: the kernel chooses one at connect
 	// time, IP_BIND_ADDRESS_NO_PORT in ip(7)) and starts to connect it to remote. On success errno is 0 and the
 	// connection is under way or established; the caller learns which from the poller. Otherwise fd is -1, no
-	// descriptor is left behind, and call says which call gave errno.
+	// descriptor is left behind, and call says which call gave errno. EADDRNOTAVAIL of CallConnect means that all local
+	// ports are taken, of CallBind that there is no such source address, or none at all to reach remote from.
 	Connect(remote, source Addr) (fd int, call Call, errno syscall.Errno)
 	// Error returns and clears the pending error (SO_ERROR).
 	Error(fd int) syscall.Errno

@@ -35,9 +35,25 @@ func (System) Connect(remote, source Addr) (int, Call, syscall.Errno) {
 	// EINTR: the connect goes on in the background (connect(2)), as if EINPROGRESS.
 	if errno := callWithAddr(unix.SYS_CONNECT, fd, remote); errno != 0 && errno != unix.EINPROGRESS && errno != unix.EINTR {
 		unix.RawSyscall(unix.SYS_CLOSE, r, 0, 0)
+		if errno == unix.EADDRNOTAVAIL && !source.IsValid() && !hasSource(family, remote) {
+			return -1, CallBind, errno
+		}
 		return -1, CallConnect, errno
 	}
 	return fd, CallNone, 0
+}
+
+// hasSource reports whether the kernel has an address to dial remote from. Without one (IPv6 routed, but no address) TCP's
+// connect(2) says EADDRNOTAVAIL, as it does when all local ports are taken; that of UDP, which sends nothing, needs no
+// port that TCP has taken.
+func hasSource(family uintptr, remote Addr) bool {
+	r, _, errno := unix.RawSyscall(unix.SYS_SOCKET, family, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if errno != 0 {
+		return true
+	}
+	errno = callWithAddr(unix.SYS_CONNECT, int(r), remote)
+	unix.RawSyscall(unix.SYS_CLOSE, r, 0, 0)
+	return errno != unix.EADDRNOTAVAIL
 }
 
 // bindSource binds fd to the address of source and leaves the port to connect(2) (IP_BIND_ADDRESS_NO_PORT, ip(7)), which

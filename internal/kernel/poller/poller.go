@@ -57,8 +57,8 @@ type Poller interface {
 	// Remove forgets fd. Call it before fd is closed: no later batch names its Token. It is called within a batch whose
 	// later events may still name the Token; generations take care of those.
 	Remove(fd int)
-	// ArmTimer asks for a batch at the given moment, not before it. There is one timer: a new call replaces the old
-	// moment; zero disarms it. The moment may have passed already.
+	// ArmTimer asks for a batch whose time is at the given moment or after it; batches before that do not use it up.
+	// There is one timer: a new call replaces the old moment; zero disarms it. The moment may have passed already.
 	ArmTimer(at int64)
 	// Again asks for another batch as soon as this one is handled, whether or not anything is ready.
 	Again()

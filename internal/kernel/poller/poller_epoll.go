@@ -46,8 +46,7 @@ func (p *Gnet) openTimer() error {
 	return nil
 }
 
-// ArmTimer implements [Poller].
-func (p *Gnet) ArmTimer(at int64) {
+func (p *Gnet) setTimer(at int64) {
 	var spec unix.ItimerSpec // zero disarms
 	if at != 0 {
 		spec.Value = unix.NsecToTimespec(max(at-p.clk.Now(), 1))

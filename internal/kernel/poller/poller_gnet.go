@@ -29,6 +29,7 @@ type Gnet struct {
 	now       int64   // when it began
 	batch     []Event // its events so far
 	err       error   // what ended the run, if it was not the handler
+	timerAt   int64   // what the timer was last set to; 0: it is not
 
 	nudge  nudge
 	timer  timer
@@ -56,6 +57,12 @@ func Open(clk clock.Clock) (*Gnet, error) {
 		return nil, fmt.Errorf("open the poller's timer: %w", err)
 	}
 	return p, nil
+}
+
+// ArmTimer implements [Poller].
+func (p *Gnet) ArmTimer(at int64) {
+	p.timerAt = at
+	p.setTimer(at)
 }
 
 // Add implements [Poller].
@@ -130,6 +137,11 @@ func (p *Gnet) onEvent(fd int, event netpoll.IOEvent, flags netpoll.IOFlags) err
 func (p *Gnet) deliver(any) error {
 	p.gathering = false
 	p.woken.Store(false)
+	if p.timerAt > p.now && p.clk.Now() >= p.timerAt {
+		// The events of two polls are in this batch, and the timer's may be among those of the second. It fires once, so
+		// the batch that takes it must not look as if its moment were still to come.
+		p.now = p.timerAt
+	}
 	more := p.handler(p.now, p.batch)
 	p.batch = p.batch[:0]
 	if !more {

@@ -49,8 +49,7 @@ func (p *Gnet) openTimer() error {
 	return nil
 }
 
-// ArmTimer implements [Poller].
-func (p *Gnet) ArmTimer(at int64) {
+func (p *Gnet) setTimer(at int64) {
 	if at == 0 {
 		p.timer.t.Stop()
 		return

@@ -1,6 +1,7 @@
 package poller
 
 import (
+	"errors"
 	"net"
 	"net/netip"
 	"sync"
@@ -248,4 +249,50 @@ func TestRemovedSocketsAreSilent(t *testing.T) {
 	})
 	p.Wake()
 	wait()
+}
+
+// TestTimerIsNotLost arms the timer anew only once its moment has passed, as the loop does, and wakes the poller once shortly
+// before that moment. A batch gathers the events of two polls: one that holds the timer's event must not bear the time
+// of the first poll, or nobody arms the timer again.
+func TestTimerIsNotLost(t *testing.T) {
+	const rounds = 20_000
+	clk := clock.NewSystem()
+	p, err := Open(clk)
+	if err != nil {
+		t.Fatal(err)
+	}
+	armed := make(chan int64, 1)
+	go func() {
+		round := int64(0)
+		for at := range armed {
+			round++
+			for clk.Now() < at-round%16*1000 {
+			}
+			p.Wake()
+		}
+	}()
+	lost := false
+	watchdog := time.AfterFunc(30*time.Second, func() { lost = true; p.Wake() })
+	fired, at := 0, int64(0)
+	p.Wake()
+	err = p.Run(func(now int64, _ []Event) bool {
+		if at == 0 || now >= at {
+			fired++
+			at = now + int64(20*time.Microsecond)
+			p.ArmTimer(at)
+			select {
+			case armed <- at:
+			default: // still at the last one
+			}
+		}
+		if lost {
+			t.Errorf("the timer was lost after %d rounds", fired)
+		}
+		return fired < rounds && !lost
+	})
+	watchdog.Stop()
+	close(armed)
+	if err := errors.Join(err, p.Close()); err != nil {
+		t.Error(err)
+	}
 }

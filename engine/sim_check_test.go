@@ -94,8 +94,8 @@ func (w *world) checkRate(sent []int64) {
 	}
 }
 
-// slack is how late a deadline may be served: a tick and the loop's own lag.
-func (w *world) slack() int64 { return int64(time.Millisecond + w.loop.lag.Max()) }
+// slack is how late a deadline may be served: a tick and the loop's own lag, which is told in whole microseconds.
+func (w *world) slack() int64 { return int64(time.Millisecond + w.loop.lag.Max() + time.Microsecond) }
 
 // wasHit reports whether a failure out of the blue may have touched the job.
 func (w *world) wasHit(id uint64) bool {

@@ -55,8 +55,8 @@ var manStatuses = []item{
 }
 
 var manSignals = []item{
-	{"SIGINT, SIGTERM, SIGHUP", "A scan stops to dial, lets what is in flight end, writes its records and exits with 3. A second signal cancels what is in flight."},
-	{"SIGPIPE", "When the reader of the records has gone, a scan stops, writes the metadata and exits with 3, without a message."},
+	{"SIGINT, SIGTERM, SIGHUP", "A scan dials no more, gives what is in flight 10 s to end, cancels the rest, writes the records and exits with 3. A second signal cancels at once."},
+	{"SIGPIPE", "When the reader of the records has gone, a scan stops as after a signal, writes the metadata and exits with 3. That is no error: only the summary tells of it."},
 }
 
 var manExits = []item{

@@ -58,7 +58,7 @@ func newScanCommand(p *program) *command {
 			{"sonde scan -f hosts.txt --probe ssh -o ssh.jsonl -m ssh.json", "the versions of SSH servers, and figures of the run"},
 			{"sonde scan http://192.0.2.7/health --http-status 200 --expect '\"ok\"'", "one check of a web service"},
 			{"sonde scan 192.0.2.7:4444 --probe banner --send 'PING\\r\\n'", "what a server answers to a text"},
-			{"sonde scan 198.51.100.0/22 --rate 5k --dryrun | head", "which targets would be probed, and in which order"},
+			{"sonde scan 198.51.100.0/22 -p 443 --dryrun | head", "which targets would be probed, and in which order"},
 		},
 		flags: scanFlags(o),
 		files: true,

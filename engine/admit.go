@@ -166,7 +166,7 @@ func (l *loop) hasJob() bool {
 		return true
 	}
 	for {
-		n, over := l.shared.inbox.take(a.pending[:cap(a.pending)])
+		n, over := l.shared.inbox.take(a.pending[:a.appetite()])
 		a.pending, a.first = a.pending[:n], 0
 		if n > 0 {
 			a.takenAt = l.now
@@ -185,6 +185,12 @@ func (l *loop) hasJob() bool {
 		}
 		// Look once more: a job may have come before the submitter could see the flag.
 	}
+}
+
+// appetite is how many jobs to take at once: no more than can be dialled now, as the others may go to a loop that has room.
+func (a *admission) appetite() int {
+	room := min(a.connections-a.inFlight-len(a.waiters), a.descriptors-a.open)
+	return min(max(room, 1), cap(a.pending))
 }
 
 // turn returns the moment at which the next dial was due, false if that is still to come.

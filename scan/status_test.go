@@ -202,7 +202,7 @@ func TestConnectErrorText(t *testing.T) {
 		"prohibited on the way": {socket.CallSOError, syscall.EACCES, "connect: ", ""},
 		"firewall of ours":      {socket.CallConnect, syscall.EPERM, "connect: ", " (by a route or firewall of this machine)"},
 		"blackhole":             {socket.CallConnect, syscall.EINVAL, "connect: ", " (a blackhole route of this machine?)"},
-		"source not ours":       {socket.CallBind, syscall.EADDRNOTAVAIL, "bind: ", ""},
+		"source not ours":       {socket.CallBind, syscall.EADDRNOTAVAIL, "bind: ", " (this machine has no such source address, or none to reach the target from)"},
 		"no IPv6":               {socket.CallSocket, syscall.EAFNOSUPPORT, "socket: ", ""},
 		"watch":                 {socket.CallPoll, syscall.EPERM, "poll: ", ""},
 	}

@@ -13,6 +13,7 @@ import (
 
 	"sonde/engine"
 	"sonde/internal/clock"
+	"sonde/internal/rate"
 	"sonde/probes"
 	"sonde/probes/builtin"
 	"sonde/report"
@@ -100,6 +101,9 @@ func (cfg *Config) check() error {
 		return &UsageError{Flag: "--connections", Text: fmt.Sprintf("%d is below 1", cfg.Connections)}
 	case cfg.Rate < 0:
 		return &UsageError{Flag: "--rate", Text: fmt.Sprintf("%v is below 0", cfg.Rate), Hint: "0 is no limit"}
+	case cfg.Rate != 0 && !(cfg.Rate >= rate.Min && cfg.Rate <= rate.Max): // NaN, too
+		return &UsageError{Flag: "--rate", Text: fmt.Sprintf("%v is not within %v and %v a second", cfg.Rate, rate.Min, float64(rate.Max)),
+			Hint: "0 is no limit"}
 	case cfg.Shards < 0:
 		return &UsageError{Flag: "--shards", Text: fmt.Sprintf("%d is no number of shards", cfg.Shards)}
 	case cfg.Shard < 0 || cfg.Shard >= max(cfg.Shards, 1):

@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"time"
+
 	"sonde/internal/clock"
 	"sonde/internal/histogram"
 	"sonde/internal/kernel/poller"
@@ -37,6 +39,7 @@ type loop struct {
 	now        int64 // when the poll of this batch returned
 	armedAt    int64 // what the poller's timer is set to; 0: nothing
 	drainUntil int64 // once stopping: when to cancel what is left
+	partUntil  int64 // once only closing connections are left: when to leave them to the kernel
 	lag        *histogram.Histogram
 }
 
@@ -105,6 +108,7 @@ func (l *loop) onBatch(now int64, events []poller.Event) (more bool) {
 	l.resume()
 	l.admit()
 	l.heedStop()
+	l.partLast()
 	l.deliver()
 	l.arm()
 
@@ -195,6 +199,7 @@ func (l *loop) arm() {
 	}
 	next = earlier(next, l.admission.retryAt)
 	next = earlier(next, l.drainUntil)
+	next = earlier(next, l.partUntil)
 	if next != 0 && (l.armedAt == 0 || next < l.armedAt) {
 		l.armedAt = next
 		l.poller.ArmTimer(next)
@@ -223,6 +228,29 @@ func (l *loop) heedStop() {
 	}
 }
 
+// partLimit is how long a run that has all its outcomes waits for its peers' FINs.
+const partLimit = time.Second
+
+// partLast ends the wait for peers that do not close, once nothing else is left to do: the kernel goes on with what is
+// left of our FIN. Connections with bytes still to be sent keep their limit.
+func (l *loop) partLast() {
+	if l.table.live == 0 || l.admission.inFlight > 0 || !l.isFed() {
+		return
+	}
+	if l.partUntil == 0 {
+		l.partUntil = after(l.now, partLimit)
+	}
+	if l.now < l.partUntil && !l.shared.stopping.Load() {
+		return
+	}
+	l.partUntil = int64(off)
+	for slot := range l.table.rows {
+		if l.table.rows[slot].state == Closing && l.pool.Len(&l.flight(uint32(slot)).out) == 0 {
+			l.drop(uint32(slot), false)
+		}
+	}
+}
+
 // cancelAll ends every connection at once.
 func (l *loop) cancelAll() {
 	for slot := range l.table.rows {
@@ -233,9 +261,12 @@ func (l *loop) cancelAll() {
 }
 
 // isOver reports that nothing is left and nothing will come.
-func (l *loop) isOver() bool {
+func (l *loop) isOver() bool { return l.table.live == 0 && l.isFed() }
+
+// isFed reports that no job is left to be dialled, here or in the inbox.
+func (l *loop) isFed() bool {
 	a := &l.admission
-	return l.table.live == 0 && a.isOver && a.first == len(a.pending) && len(a.waiters) == 0
+	return a.isOver && a.first == len(a.pending) && len(a.waiters) == 0
 }
 
 // transition moves a connection to another state. An illegal edge is a bug of ours: it panics where Config.Strict is set

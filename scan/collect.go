@@ -175,6 +175,9 @@ func (s *Scan) report(ctx context.Context, c *collector) *report.Run {
 	}
 	if cause := context.Cause(ctx); cause != nil {
 		run.Stopped = cause.Error()
+		if shot := s.progress.snapshot(); shot.Exact {
+			run.Targets = shot.Total // not how far the feeder had read ahead
+		}
 	} else {
 		in := s.source.Stats() // the feeder has ended
 		run.Excluded = in.BlockExcluded + in.BlockUnroutable

@@ -133,7 +133,7 @@ func loadFlags(o *scanOptions) []flagSpec {
 		{group: group, name: "loops", arg: "N", def: "one a CPU", set: toCount(&o.cfg.Loops, 1, maxLoops), help: "event loops"},
 		{group: group, name: "close", arg: "WORD", def: "rst", words: []string{"rst", "fin"},
 			set:  toWord(&o.cfg.Close, []string{"rst", "fin"}, []scan.CloseMode{scan.CloseReset, scan.CloseFIN}),
-			help: "end connections by RST, which holds no port afterwards, or by FIN, which holds one for a minute and waits up to 30 s for the peer's own FIN, also at the end of the scan"},
+			help: "end connections by RST, which holds no port afterwards, or by FIN, which holds one for a minute and holds the descriptor up to 30 s until the peer's own FIN, at the end of the scan 1 s"},
 	}
 }
 

@@ -27,10 +27,10 @@ func nameOf[T ~uint8 | ~uint16](table []named[T], v T) string {
 	if name, ok := find(table, v); ok {
 		return name
 	}
-	if v > 0xff {
-		if IsGREASE(uint16(v)) {
-			return fmt.Sprintf("GREASE_0x%04x", uint16(v))
-		}
+	switch wide := uint16(^T(0)) > 0xff; {
+	case wide && IsGREASE(uint16(v)):
+		return fmt.Sprintf("GREASE_0x%04x", uint16(v))
+	case wide:
 		return fmt.Sprintf("0x%04x", uint16(v))
 	}
 	return fmt.Sprintf("0x%02x", uint16(v))

@@ -34,6 +34,13 @@ type peer struct {
 // newPeer starts a server; script runs once it is fed.
 func newPeer(t testing.TB, cfg *tls.Config, script func(*tls.Conn) error) *peer {
 	p := &peer{}
+	p.run(cfg, script)
+	t.Cleanup(p.wire.co.stop)
+	return p
+}
+
+// run starts the server; the caller stops its coroutine.
+func (p *peer) run(cfg *tls.Config, script func(*tls.Conn) error) {
 	p.conn = tls.Server(&p.wire, cfg)
 	co := &coroutine{}
 	co.resume, co.stop = iter.Pull(func(park func(struct{}) bool) {
@@ -41,8 +48,6 @@ func newPeer(t testing.TB, cfg *tls.Config, script func(*tls.Conn) error) *peer 
 		p.err = script(p.conn)
 	})
 	p.wire.co = co
-	t.Cleanup(co.stop)
-	return p
 }
 
 // feed hands the server bytes and returns what it writes.

@@ -28,60 +28,57 @@ type CertificateEntry struct {
 // ParseCertificate parses the body of a certificate message in the form of version v. More than [MaxChain] certificates are
 // protocol.ErrTooLarge.
 func ParseCertificate(body []byte, v Version) (Certificate, error) {
-	f := fault{format: "tls certificate"}
-	c := f.cursor(body)
+	c := read("tls certificate", body)
 	var cert Certificate
 	if v.isTLS13() {
 		cert.Context = c.opaque(1, 0, 255, "certificate_request_context")
 	}
-	list := c.vector(3, 0, 1<<24-1, "certificate_list")
-	c.end("certificate_list")
-	for list.more() {
+	outer := c.enter(3, 0, 1<<24-1, "certificate_list")
+	for c.more() {
 		if len(cert.Entries) == MaxChain {
 			return Certificate{}, fmt.Errorf("tls certificate: more than %d certificates: %w", MaxChain, protocol.ErrTooLarge)
 		}
 		var e CertificateEntry
-		e.Data = list.opaque(3, 1, 1<<24-1, "certificate")
+		e.Data = c.opaque(3, 1, 1<<24-1, "certificate")
 		if v.isTLS13() {
-			e.extend(&list)
+			e.extend(&c)
 		}
 		cert.Entries = append(cert.Entries, e)
 	}
-	if err := f.err(); err != nil {
+	c.leave(outer, "certificate_list")
+	if err := c.finish(); err != nil {
 		return Certificate{}, err
 	}
 	return cert, nil
 }
 
 // extend takes the extensions of one entry.
-func (e *CertificateEntry) extend(list *cursor) {
-	var block blockReader
-	e.Extensions, block = list.extensions(0)
-	for {
-		t, content, ok := block.next()
-		if !ok {
-			return
-		}
+func (e *CertificateEntry) extend(c *cursor) {
+	var seen typeSet
+	outer := c.enter(2, 0, 1<<16-1, "extensions")
+	e.Extensions = Extensions(c.rest())
+	for c.more() {
+		t, block := c.enterExtension(&seen)
+		known := true
 		switch t {
 		case ExtStatusRequest:
-			e.OCSP = content.ocspResponse()
+			e.OCSP = c.ocspResponse()
 		case ExtSignedCertTimestamp:
-			e.SCTs = content.scts()
+			e.SCTs = c.scts()
 		default:
-			continue
+			known = false
 		}
-		content.end(t.String())
+		c.leaveExtension(t, block, known)
 	}
+	c.leave(outer, "extensions")
 }
 
 // ParseCertificateStatus parses the body of a certificate_status message (RFC 6066 s.8) and returns the OCSPResponse in DER, a
 // part of body. Types of status other than ocsp are malformed; nothing but status_request_v2 asks for them.
 func ParseCertificateStatus(body []byte) (ocsp []byte, err error) {
-	f := fault{format: "tls certificate_status"}
-	c := f.cursor(body)
+	c := read("tls certificate_status", body)
 	ocsp = c.ocspResponse()
-	c.end("ocsp_response")
-	if err := f.err(); err != nil {
+	if err := c.finish(); err != nil {
 		return nil, err
 	}
 	return ocsp, nil
@@ -99,8 +96,7 @@ type CertificateRequest struct {
 
 // ParseCertificateRequest parses the body of a certificate_request message in the form of version v.
 func ParseCertificateRequest(body []byte, v Version) (CertificateRequest, error) {
-	f := fault{format: "tls certificate_request"}
-	c := f.cursor(body)
+	c := read("tls certificate_request", body)
 	var r CertificateRequest
 	if v.isTLS13() {
 		r.Context = c.opaque(1, 0, 255, "certificate_request_context")
@@ -108,12 +104,11 @@ func ParseCertificateRequest(body []byte, v Version) (CertificateRequest, error)
 	} else {
 		r.Types = c.opaque(1, 1, 255, "certificate_types")
 		if v == TLS12 {
-			r.Schemes = c.schemes()
+			r.Schemes = numbers[SignatureScheme](&c, 2, "signature_algorithms")
 		}
 		r.Authorities = c.authorities(0)
 	}
-	c.end("certificate_request")
-	if err := f.err(); err != nil {
+	if err := c.finish(); err != nil {
 		return CertificateRequest{}, err
 	}
 	return r, nil
@@ -121,42 +116,38 @@ func ParseCertificateRequest(body []byte, v Version) (CertificateRequest, error)
 
 // extend takes the extensions of a request of TLS 1.3. RFC 8446 s.4.3.2 demands signature_algorithms.
 func (r *CertificateRequest) extend(c *cursor) {
-	var block blockReader
-	r.Extensions, block = c.extensions(2)
-	for {
-		t, content, ok := block.next()
-		if !ok {
-			break
-		}
+	var seen typeSet
+	outer := c.enter(2, 2, 1<<16-1, "extensions")
+	r.Extensions = Extensions(c.rest())
+	for c.more() {
+		t, block := c.enterExtension(&seen)
+		known := true
 		switch t {
 		case ExtSignatureAlgorithms:
-			r.Schemes = content.schemes()
+			r.Schemes = numbers[SignatureScheme](c, 2, "signature_algorithms")
 		case ExtSignatureAlgorithmsCert:
-			r.CertSchemes = content.schemes()
+			r.CertSchemes = numbers[SignatureScheme](c, 2, "signature_algorithms_cert")
 		case ExtCertificateAuthorities:
-			r.Authorities = content.authorities(3)
+			r.Authorities = c.authorities(3)
 		default:
-			continue
+			known = false
 		}
-		content.end(t.String())
+		c.leaveExtension(t, block, known)
 	}
+	c.leave(outer, "extensions")
 	if r.Schemes == nil {
 		c.fail("signature_algorithms", "not there")
 	}
 }
 
-// schemes takes a list of at least one signature scheme (RFC 8446 s.4.2.3).
-func (c *cursor) schemes() []SignatureScheme {
-	list := c.vector(2, 2, 1<<16-2, "signature_algorithms")
-	return pairs[SignatureScheme](&list, "signature_algorithms")
-}
-
 // authorities takes a list of distinguished names of at least least bytes (RFC 8446 s.4.2.4, RFC 5246 s.7.4.4).
 func (c *cursor) authorities(least int) [][]byte {
+	const field = "certificate_authorities"
 	var names [][]byte
-	list := c.vector(2, least, 1<<16-1, "certificate_authorities")
-	for list.more() {
-		names = append(names, list.opaque(2, 1, 1<<16-1, "certificate_authorities"))
+	outer := c.enter(2, least, 1<<16-1, field)
+	for c.more() {
+		names = append(names, c.opaque(2, 1, 1<<16-1, field))
 	}
+	c.leave(outer, field)
 	return names
 }

@@ -8,49 +8,44 @@ import "bytes"
 // framing is malformed. SessionID and the contents of extensions are parts of body; lists of numbers and strings are new
 // memory.
 func ParseClientHello(body []byte) (*ClientHello, error) {
-	f := fault{format: "tls client_hello"}
-	c := f.cursor(body)
+	c := read("tls client_hello", body)
 	h := &ClientHello{LegacyVersion: Version(c.uint16("legacy_version"))}
-	if h.LegacyVersion>>8 != 3 && !f.found {
+	if h.LegacyVersion>>8 != 3 {
 		c.fail("legacy_version", "not SSL 3.0 or later")
 	}
 	copy(h.Random[:], c.bytes(len(h.Random), "random"))
 	h.SessionID = c.opaque(1, 0, 32, "session_id")
-	suites := c.vector(2, 2, 1<<16-2, "cipher_suites")
-	h.CipherSuites = pairs[CipherSuite](&suites, "cipher_suites")
+	h.CipherSuites = numbers[CipherSuite](&c, 2, "cipher_suites")
 	h.Compression = c.opaque(1, 1, 255, "compression_methods")
 	if c.more() {
-		_, block := c.extensions(0)
 		h.Extensions = []Extension{}
-		for {
-			t, content, ok := block.next()
-			if !ok {
-				break
-			}
-			h.Extensions = append(h.Extensions, parseExtension(t, content))
-		}
-		last := len(h.Extensions) - 1
-		for i, e := range h.Extensions {
-			if e.Type() == ExtPreSharedKey && i != last {
+		var seen typeSet
+		outer := c.enter(2, 0, 1<<16-1, "extensions")
+		for c.more() {
+			if seen.n > 0 && seen.types[seen.n-1] == ExtPreSharedKey {
 				c.fail("pre_shared_key", "not the last extension") // RFC 8446 s.4.2.11
 			}
+			t, block := c.enterExtension(&seen)
+			e := parseExtension(t, &c)
+			h.Extensions = append(h.Extensions, e)
+			c.leaveExtension(t, block, true)
 		}
+		c.leave(outer, "extensions")
 	}
-	c.end("extensions")
-	if err := f.err(); err != nil {
+	if err := c.finish(); err != nil {
 		return nil, err
 	}
 	return h, nil
 }
 
 // parseExtension returns an extension in its own type if that can hold it, else raw.
-func parseExtension(t ExtensionType, c cursor) Extension {
-	raw := RawExtension{ID: t, Data: c.rest}
-	e := typedExtension(t, &c)
-	if e == nil || c.fault.found {
+func parseExtension(t ExtensionType, c *cursor) Extension {
+	raw := RawExtension{ID: t, Data: c.rest()}
+	e := typedExtension(t, c)
+	if e == nil {
+		c.all()
 		return raw
 	}
-	c.end(t.String())
 	var w writer
 	if e.write(&w); w.fault != nil || !bytes.Equal(w.buf, raw.Data) {
 		return raw
@@ -69,19 +64,20 @@ func typedExtension(t ExtensionType, c *cursor) Extension {
 	case ExtStatusRequest:
 		return c.statusRequest(field)
 	case ExtSupportedGroups:
-		return SupportedGroups(listOf[Group](c, 2, field))
+		return SupportedGroups(numbers[Group](c, 2, field))
 	case ExtECPointFormats:
 		return ECPointFormats(c.opaque(1, 1, 255, field))
 	case ExtSignatureAlgorithms:
-		return SignatureAlgorithms(listOf[SignatureScheme](c, 2, field))
+		return SignatureAlgorithms(numbers[SignatureScheme](c, 2, field))
 	case ExtSignatureAlgorithmsCert:
-		return SignatureAlgorithmsCert(listOf[SignatureScheme](c, 2, field))
+		return SignatureAlgorithmsCert(numbers[SignatureScheme](c, 2, field))
 	case ExtALPN:
 		var names ALPN
-		list := c.vector(2, 2, 1<<16-1, field)
-		for list.more() {
-			names = append(names, string(list.opaque(1, 1, 255, field)))
+		outer := c.enter(2, 2, 1<<16-1, field)
+		for c.more() {
+			names = append(names, string(c.opaque(1, 1, 255, field)))
 		}
+		c.leave(outer, field)
 		return names
 	case ExtSignedCertTimestamp:
 		return SignedCertTimestamp{}
@@ -94,17 +90,18 @@ func typedExtension(t ExtensionType, c *cursor) Extension {
 	case ExtSessionTicket:
 		return SessionTicket(c.all())
 	case ExtSupportedVersions:
-		return SupportedVersions(listOf[Version](c, 1, field))
+		return SupportedVersions(numbers[Version](c, 1, field))
 	case ExtCookie:
 		return Cookie(c.opaque(2, 1, 1<<16-1, field))
 	case ExtPSKKeyExchangeModes:
 		return PSKKeyExchangeModes(c.opaque(1, 1, 255, field))
 	case ExtKeyShare:
 		var shares KeyShares
-		list := c.vector(2, 0, 1<<16-1, field)
-		for list.more() {
-			shares = append(shares, KeyShare{Group(list.uint16(field)), list.opaque(2, 1, 1<<16-1, field)})
+		outer := c.enter(2, 0, 1<<16-1, field)
+		for c.more() {
+			shares = append(shares, KeyShare{Group(c.uint16(field)), c.opaque(2, 1, 1<<16-1, field)})
 		}
+		c.leave(outer, field)
 		return shares
 	case ExtRenegotiationInfo:
 		return RenegotiationInfo(c.opaque(1, 0, 255, field))
@@ -112,20 +109,15 @@ func typedExtension(t ExtensionType, c *cursor) Extension {
 	return nil
 }
 
-// listOf takes a list of numbers of two bytes, at least one, with a length of size bytes.
-func listOf[T ~uint16](c *cursor, size int, field string) []T {
-	list := c.vector(size, 2, 1<<(8*size)-2, field)
-	return pairs[T](&list, field)
-}
-
 // serverName takes a list of names (RFC 6066 s.3) and returns the last of them, which is the only one if there is but one.
 func (c *cursor) serverName(field string) ServerName {
 	var name ServerName
-	list := c.vector(2, 1, 1<<16-1, field)
-	for list.more() {
-		list.uint8(field)
-		name = ServerName(list.opaque(2, 1, 1<<16-1, field))
+	outer := c.enter(2, 1, 1<<16-1, field)
+	for c.more() {
+		c.uint8(field)
+		name = ServerName(c.opaque(2, 1, 1<<16-1, field))
 	}
+	c.leave(outer, field)
 	return name
 }
 

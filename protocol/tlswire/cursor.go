@@ -2,56 +2,68 @@ package tlswire
 
 import "sonde/protocol"
 
-// cursor reads a message from front to back (the presentation language of RFC 8446 s.3). It stops at the first fault: from then on
-// every read gives zero and nothing, so that a parser reads on without asking and asks once, at its end.
+// cursor reads a message from front to back (the presentation language of RFC 8446 s.3). It stops at the first fault:
+// from then on every read gives zero and nothing, so that a parser reads on without asking and asks once, at its end. It
+// holds the fault by value and makes an error only of a bad message: a good one costs no memory.
 type cursor struct {
-	rest  []byte
-	at    int // offset of rest in the message
-	fault *fault
-}
-
-// fault is the first thing that is wrong with a message; shared by the cursors of its parts. It is a value on the parser's stack, and made an error only if
-// there is one, so that a good message costs no memory.
-type fault struct {
+	body   []byte
+	at     int    // where it stands
+	limit  int    // where the innermost vector that was entered ends
 	format string // "tls server_hello"
-	found  bool
-	at     int
-	field  string
-	reason string
+
+	faulty        bool
+	faultAt       int
+	field, reason string
 }
 
-// err returns what is wrong as an error, or nil.
-func (f *fault) err() error {
-	if !f.found {
+func read(format string, body []byte) cursor {
+	return cursor{body: body, limit: len(body), format: format}
+}
+
+// finish makes bytes that are left over a fault, and returns the first fault as an error, or nil.
+func (c *cursor) finish() error {
+	c.leave(c.limit, "message")
+	if !c.faulty {
 		return nil
 	}
-	return &protocol.MalformedError{Format: f.format, Offset: f.at, Reason: f.field + ": " + f.reason}
+	return &protocol.MalformedError{Format: c.format, Offset: c.faultAt, Reason: c.field + ": " + c.reason}
 }
-
-func (f *fault) cursor(body []byte) cursor { return cursor{rest: body, fault: f} }
 
 // fail notes a fault where the cursor stands, if it is the first.
 func (c *cursor) fail(field, reason string) {
-	if !c.fault.found {
-		c.fault.found, c.fault.at, c.fault.field, c.fault.reason = true, c.at, field, reason
+	if !c.faulty {
+		c.faulty, c.faultAt, c.field, c.reason = true, c.at, field, reason
 	}
-	c.rest = nil
 }
 
-// more reports whether there is anything left to read, and no fault.
-func (c *cursor) more() bool { return len(c.rest) > 0 && !c.fault.found }
+// more reports whether there is anything left to read in the innermost vector, and no fault.
+func (c *cursor) more() bool { return c.at < c.limit && !c.faulty }
+
+// rest returns what is left of the innermost vector without taking it.
+func (c *cursor) rest() []byte {
+	if c.faulty {
+		return nil
+	}
+	return c.body[c.at:c.limit:c.limit]
+}
+
+// all takes what is left of the innermost vector.
+func (c *cursor) all() []byte {
+	b := c.rest()
+	c.at += len(b)
+	return b
+}
 
 // bytes takes n bytes.
 func (c *cursor) bytes(n int, field string) []byte {
-	if c.fault.found {
-		return nil
-	}
-	if n > len(c.rest) {
+	if n > c.limit-c.at {
 		c.fail(field, "cut short")
+	}
+	if c.faulty {
 		return nil
 	}
-	b := c.rest[:n:n]
-	c.rest, c.at = c.rest[n:], c.at+n
+	b := c.body[c.at : c.at+n : c.at+n]
+	c.at += n
 	return b
 }
 
@@ -67,50 +79,55 @@ func (c *cursor) uint(size int, field string) uint32 {
 func (c *cursor) uint8(field string) uint8   { return uint8(c.uint(1, field)) }
 func (c *cursor) uint16(field string) uint16 { return uint16(c.uint(2, field)) }
 
-// vector takes a length of size bytes and what it counts, which must have at least least and at most most bytes
-// (RFC 8446 s.3.4).
-func (c *cursor) vector(size, least, most int, field string) cursor {
+// enter takes the length of a vector, which has size bytes, and lets the cursor see no further than what it counts: at
+// least least and at most most bytes (RFC 8446 s.3.4). It returns what leave wants.
+func (c *cursor) enter(size, least, most int, field string) (outer int) {
+	outer = c.limit
 	n := int(c.uint(size, field))
-	at := c.at
 	switch {
-	case c.fault.found:
-	case n > len(c.rest):
+	case c.faulty:
+	case n > c.limit-c.at:
 		c.fail(field, "length beyond the end")
 	case n < least:
 		c.fail(field, "too short")
 	case n > most:
 		c.fail(field, "too long")
+	default:
+		c.limit = c.at + n
 	}
-	return cursor{rest: c.bytes(n, field), at: at, fault: c.fault}
+	return outer
+}
+
+// leave ends what enter began; that it was not read to its end is a fault.
+func (c *cursor) leave(outer int, field string) {
+	if c.at < c.limit {
+		c.fail(field, "bytes behind the end")
+	}
+	c.limit = outer
 }
 
 // opaque takes a vector whose content is not looked into.
 func (c *cursor) opaque(size, least, most int, field string) []byte {
-	v := c.vector(size, least, most, field)
-	return v.rest
+	outer := c.enter(size, least, most, field)
+	b := c.all()
+	c.leave(outer, field)
+	return b
 }
 
-// all takes everything that is left.
-func (c *cursor) all() []byte { return c.bytes(len(c.rest), "") }
-
-// end makes bytes that are left over a fault.
-func (c *cursor) end(field string) {
-	if len(c.rest) > 0 {
-		c.fail(field, "bytes behind the end")
-	}
-}
-
-// pairs takes everything that is left as numbers of two bytes.
-func pairs[T ~uint16](c *cursor, field string) []T {
-	if len(c.rest)%2 != 0 {
+// numbers takes a list of numbers of two bytes, at least one, with a length of size bytes.
+func numbers[T ~uint16](c *cursor, size int, field string) []T {
+	outer := c.enter(size, 2, 1<<(8*size)-1, field)
+	n := len(c.rest())
+	if n%2 != 0 {
 		c.fail(field, "odd length")
 	}
-	if len(c.rest) == 0 {
-		return nil
+	var list []T
+	if c.more() {
+		list = make([]T, 0, n/2)
 	}
-	list := make([]T, 0, len(c.rest)/2)
 	for c.more() {
 		list = append(list, T(c.uint16(field)))
 	}
+	c.leave(outer, field)
 	return list
 }

@@ -46,43 +46,44 @@ func (x Extensions) AppendTypes(dst []ExtensionType) []ExtensionType {
 	return dst
 }
 
-// blockReader takes the extensions of a block one by one and looks for one that comes twice (RFC 8446 s.4.2).
-type blockReader struct {
-	block cursor
-	seen  [MaxExtensions]ExtensionType
+// typeSet is the types that a block has had, to find one that comes twice (RFC 8446 s.4.2).
+type typeSet struct {
+	types [MaxExtensions]ExtensionType
 	n     int
 }
 
-// next returns the next extension's type and content; ok is false at the end or at a fault.
-func (r *blockReader) next() (t ExtensionType, content cursor, ok bool) {
-	if !r.block.more() {
-		return 0, cursor{}, false
-	}
-	t = ExtensionType(r.block.uint16("extension"))
+// enterExtension takes the type of the next extension of a block and enters its content.
+func (c *cursor) enterExtension(seen *typeSet) (t ExtensionType, outer int) {
+	t = ExtensionType(c.uint16("extension"))
 	switch {
-	case r.n == MaxExtensions:
-		r.block.fail("extensions", fmt.Sprintf("more than %d", MaxExtensions))
-	case slices.Contains(r.seen[:r.n], t):
-		r.block.fail(t.String(), "extension comes twice")
+	case c.faulty:
+	case seen.n == MaxExtensions:
+		c.fail("extensions", fmt.Sprintf("more than %d", MaxExtensions))
+	case slices.Contains(seen.types[:seen.n], t):
+		c.fail(t.String(), "extension comes twice")
 	default:
-		r.seen[r.n] = t
-		r.n++
+		seen.types[seen.n] = t
+		seen.n++
 	}
-	content = r.block.vector(2, 0, 1<<16-1, "extension")
-	return t, content, !r.block.fault.found
+	return t, c.enter(2, 0, 1<<16-1, "extension")
 }
 
-// extensions takes a block with its length and returns it with a reader over it.
-func (c *cursor) extensions(least int) (Extensions, blockReader) {
-	block := c.vector(2, least, 1<<16-1, "extensions")
-	return Extensions(block.rest), blockReader{block: block}
+// leaveExtension ends what enterExtension began. A content that is not known is passed over.
+func (c *cursor) leaveExtension(t ExtensionType, outer int, known bool) {
+	if !known {
+		c.all()
+	}
+	if c.at < c.limit { // the name is looked up only for a fault
+		c.fail(t.String(), "bytes behind the end")
+	}
+	c.limit = outer
 }
 
 // protocolName takes the list of exactly one name that a server's ALPN extension is (RFC 7301 s.3.1).
 func (c *cursor) protocolName() []byte {
-	list := c.vector(2, 2, 1<<16-1, "alpn")
-	name := list.opaque(1, 1, 255, "alpn")
-	list.end("alpn")
+	outer := c.enter(2, 2, 1<<16-1, "alpn")
+	name := c.opaque(1, 1, 255, "alpn")
+	c.leave(outer, "alpn")
 	return name
 }
 
@@ -105,12 +106,13 @@ func (l SCTList) All() iter.Seq[[]byte] {
 // scts takes a list of timestamps, which has at least one, each of at least a byte.
 func (c *cursor) scts() SCTList {
 	const field = "signed_certificate_timestamp"
-	list := c.vector(2, 1, 1<<16-1, field)
-	whole := SCTList(list.rest)
-	for list.more() {
-		list.opaque(2, 1, 1<<16-1, field)
+	outer := c.enter(2, 1, 1<<16-1, field)
+	list := SCTList(c.rest())
+	for c.more() {
+		c.opaque(2, 1, 1<<16-1, field)
 	}
-	return whole
+	c.leave(outer, field)
+	return list
 }
 
 // ocspResponse takes a CertificateStatus (RFC 6066 s.8): the type ocsp and one response.

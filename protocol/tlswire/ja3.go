@@ -3,7 +3,7 @@ package tlswire
 import "strconv"
 
 // JA3S returns the text whose MD5 is the server's JA3S fingerprint: the version field, the suite and the types of the
-// extensions in order, all decimal ("771,49199,65281-0-11"). The digest is the caller's to make.
+// extensions in order, all decimal and without GREASE ("771,49199,65281-0-11"). The digest is the caller's to make.
 func (h *ServerHello) JA3S() string {
 	b := make([]byte, 0, 64)
 	b = strconv.AppendUint(b, uint64(h.LegacyVersion), 10)

@@ -34,8 +34,7 @@ type ServerKeyExchange struct {
 // wraps [ErrNoServerKeyExchange] for suites without one. Curves that are described and not named (RFC 8422 s.5.4
 // forbids them) are malformed.
 func ParseServerKeyExchange(body []byte, suite CipherSuite, v Version) (ServerKeyExchange, error) {
-	f := fault{format: "tls server_key_exchange"}
-	c := f.cursor(body)
+	c := read("tls server_key_exchange", body)
 	var k ServerKeyExchange
 	kind := suite.KeyExchange()
 	switch kind {
@@ -63,7 +62,7 @@ func ParseServerKeyExchange(body []byte, suite CipherSuite, v Version) (ServerKe
 	default:
 		return k, fmt.Errorf("tls server_key_exchange: %v: %w", suite, ErrNoServerKeyExchange)
 	}
-	if !f.found {
+	if !c.faulty {
 		k.Params = body[:c.at:c.at]
 	}
 	if signed {
@@ -72,8 +71,7 @@ func ParseServerKeyExchange(body []byte, suite CipherSuite, v Version) (ServerKe
 		}
 		k.Signature = c.opaque(2, 0, 1<<16-1, "signature")
 	}
-	c.end("server_key_exchange")
-	if err := f.err(); err != nil {
+	if err := c.finish(); err != nil {
 		return ServerKeyExchange{}, err
 	}
 	return k, nil
@@ -113,15 +111,13 @@ type CertificateVerify struct {
 
 // ParseCertificateVerify parses the body of a certificate_verify message in the form of version v.
 func ParseCertificateVerify(body []byte, v Version) (CertificateVerify, error) {
-	f := fault{format: "tls certificate_verify"}
-	c := f.cursor(body)
+	c := read("tls certificate_verify", body)
 	var cv CertificateVerify
 	if v >= TLS12 {
 		cv.Scheme = SignatureScheme(c.uint16("algorithm"))
 	}
 	cv.Signature = c.opaque(2, 0, 1<<16-1, "signature")
-	c.end("signature")
-	if err := f.err(); err != nil {
+	if err := c.finish(); err != nil {
 		return CertificateVerify{}, err
 	}
 	return cv, nil

@@ -72,11 +72,10 @@ func (h *ServerHello) Downgrade() Version {
 
 // ParseServerHello parses the body of a server_hello message. It allocates nothing.
 func ParseServerHello(body []byte) (ServerHello, error) {
-	f := fault{format: "tls server_hello"}
-	c := f.cursor(body)
+	c := read("tls server_hello", body)
 	h := ServerHello{PSK: -1}
 	h.LegacyVersion = Version(c.uint16("legacy_version"))
-	if h.LegacyVersion>>8 != 3 && h.LegacyVersion>>8 != 0x7f && !f.found {
+	if h.LegacyVersion>>8 != 3 && h.LegacyVersion>>8 != 0x7f {
 		c.fail("legacy_version", "not SSL 3.0 or later")
 	}
 	h.Random = c.bytes(32, "random")
@@ -84,22 +83,17 @@ func ParseServerHello(body []byte) (ServerHello, error) {
 	h.CipherSuite = CipherSuite(c.uint16("cipher_suite"))
 	h.Compression = c.uint8("compression_method")
 	if c.more() { // RFC 5246 s.7.4.1.3: without extensions the message ends here
-		var block blockReader
-		h.Extensions, block = c.extensions(0)
+		outer := c.enter(2, 0, 1<<16-1, "extensions")
+		h.Extensions = Extensions(c.rest())
 		retry := h.IsRetry()
-		for {
-			t, content, ok := block.next()
-			if !ok {
-				break
-			}
-			if !h.hear(t, &content, retry) {
-				continue
-			}
-			content.end(t.String())
+		var seen typeSet
+		for c.more() {
+			t, block := c.enterExtension(&seen)
+			c.leaveExtension(t, block, h.hear(t, &c, retry))
 		}
+		c.leave(outer, "extensions")
 	}
-	c.end("extensions")
-	if err := f.err(); err != nil {
+	if err := c.finish(); err != nil {
 		return ServerHello{}, err
 	}
 	return h, nil
@@ -161,38 +155,39 @@ type EncryptedExtensions struct {
 
 // ParseEncryptedExtensions parses the body of an encrypted_extensions message.
 func ParseEncryptedExtensions(body []byte) (EncryptedExtensions, error) {
-	f := fault{format: "tls encrypted_extensions"}
-	c := f.cursor(body)
+	c := read("tls encrypted_extensions", body)
 	var e EncryptedExtensions
-	var block blockReader
-	e.Extensions, block = c.extensions(0)
-	for {
-		t, content, ok := block.next()
-		if !ok {
-			break
-		}
-		switch t {
-		case ExtALPN:
-			e.ALPN = content.protocolName()
-		case ExtSupportedGroups:
-			list := content.vector(2, 2, 1<<16-1, "supported_groups")
-			e.SupportedGroups = pairs[Group](&list, "supported_groups")
-		case ExtEncryptedClientHello:
-			e.ECHRetryConfigs = content.all()
-		case ExtRecordSizeLimit:
-			e.RecordSizeLimit = content.uint16("record_size_limit")
-		case ExtServerName:
-			e.ServerName = true
-		case ExtEarlyData:
-			e.EarlyData = true
-		default:
-			continue
-		}
-		content.end(t.String())
+	var seen typeSet
+	outer := c.enter(2, 0, 1<<16-1, "extensions")
+	e.Extensions = Extensions(c.rest())
+	for c.more() {
+		t, block := c.enterExtension(&seen)
+		c.leaveExtension(t, block, e.hear(t, &c))
 	}
-	c.end("extensions")
-	if err := f.err(); err != nil {
+	c.leave(outer, "extensions")
+	if err := c.finish(); err != nil {
 		return EncryptedExtensions{}, err
 	}
 	return e, nil
+}
+
+// hear takes what an extension says and reports whether it is one that is known here.
+func (e *EncryptedExtensions) hear(t ExtensionType, c *cursor) bool {
+	switch t {
+	case ExtALPN:
+		e.ALPN = c.protocolName()
+	case ExtSupportedGroups:
+		e.SupportedGroups = numbers[Group](c, 2, "supported_groups")
+	case ExtEncryptedClientHello:
+		e.ECHRetryConfigs = c.all()
+	case ExtRecordSizeLimit:
+		e.RecordSizeLimit = c.uint16("record_size_limit")
+	case ExtServerName:
+		e.ServerName = true
+	case ExtEarlyData:
+		e.EarlyData = true
+	default:
+		return false
+	}
+	return true
 }

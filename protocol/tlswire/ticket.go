@@ -15,8 +15,7 @@ type NewSessionTicket struct {
 
 // ParseNewSessionTicket parses the body of a new_session_ticket message in the form of version v.
 func ParseNewSessionTicket(body []byte, v Version) (NewSessionTicket, error) {
-	f := fault{format: "tls new_session_ticket"}
-	c := f.cursor(body)
+	c := read("tls new_session_ticket", body)
 	var t NewSessionTicket
 	t.LifetimeSeconds = c.uint(4, "ticket_lifetime")
 	if v.isTLS13() {
@@ -27,26 +26,24 @@ func ParseNewSessionTicket(body []byte, v Version) (NewSessionTicket, error) {
 	} else {
 		t.Ticket = c.opaque(2, 0, 1<<16-1, "ticket")
 	}
-	c.end("new_session_ticket")
-	if err := f.err(); err != nil {
+	if err := c.finish(); err != nil {
 		return NewSessionTicket{}, err
 	}
 	return t, nil
 }
 
 func (t *NewSessionTicket) extend(c *cursor) {
-	var block blockReader
-	t.Extensions, block = c.extensions(0)
-	for {
-		kind, content, ok := block.next()
-		if !ok {
-			return
-		}
+	var seen typeSet
+	outer := c.enter(2, 0, 1<<16-1, "extensions")
+	t.Extensions = Extensions(c.rest())
+	for c.more() {
+		kind, block := c.enterExtension(&seen)
 		if kind == ExtEarlyData {
-			t.MaxEarlyData = content.uint(4, "early_data")
-			content.end("early_data")
+			t.MaxEarlyData = c.uint(4, "early_data")
 		}
+		c.leaveExtension(kind, block, kind == ExtEarlyData)
 	}
+	c.leave(outer, "extensions")
 }
 
 // ParseServerHelloDone checks the body of a server_hello_done message: it is empty (RFC 5246 s.7.4.5).

@@ -91,7 +91,8 @@ type Alert struct {
 }
 
 // ParseAlert parses the data of an alert record: two bytes, no more (RFC 8446 s.5.1 allows one alert a record). Unknown
-// descriptions are kept; a level other than warning or fatal is malformed. A protected alert of TLS 1.2 is longer and must not be given to it.
+// descriptions are kept; a level other than warning or fatal is malformed. A protected alert of TLS 1.2 is longer and
+// must not be given to it.
 func ParseAlert(data []byte) (Alert, error) {
 	if len(data) != 2 {
 		return Alert{}, malformed("tls alert", 0, fmt.Sprintf("%d bytes, want 2", len(data)))

@@ -57,8 +57,8 @@ func (r *recorder) stream() []byte {
 	return bytes.Clone(r.sent.Bytes())
 }
 
-// connect returns the two ends of a connection over loopback. A pipe would not do: the two sides of a handshake may write at
-// the same time, and a pipe holds nothing.
+// connect returns the two ends of a connection over loopback. A pipe would not do: the two sides of a handshake may
+// write at the same time, and a pipe holds nothing.
 func connect(t *testing.T) (near, far net.Conn) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -145,8 +145,8 @@ type rawRecord struct {
 	header, data []byte
 }
 
-// messages returns the handshake messages of one side: those in the clear, and of TLS 1.3 also the server's protected ones,
-// decrypted with the logged secrets.
+// messages returns the handshake messages of one side: those in the clear, and of TLS 1.3 also the server's protected
+// ones, decrypted with the logged secrets.
 func (c *capture) messages(t *testing.T, stream []byte, fromServer bool) []message {
 	t.Helper()
 	var out []message

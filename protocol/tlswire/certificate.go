@@ -10,8 +10,8 @@ import (
 // them is small.
 const MaxChain = 100
 
-// Certificate is a server's or a client's chain, the end's own certificate first (RFC 8446 s.4.4.2, RFC 5246 s.7.4.2). A client
-// without a certificate sends an empty one.
+// Certificate is a server's or a client's chain, the end's own certificate first (RFC 8446 s.4.4.2, RFC 5246 s.7.4.2). A
+// client without a certificate sends an empty one.
 type Certificate struct {
 	Context []byte // certificate_request_context of TLS 1.3; a part of the message
 	Entries []CertificateEntry
@@ -25,8 +25,8 @@ type CertificateEntry struct {
 	SCTs       SCTList    // signed_certificate_timestamp (RFC 6962 s.3.3.1), nil for none
 }
 
-// ParseCertificate parses the body of a certificate message in the form of version v. More than [MaxChain] certificates are
-// protocol.ErrTooLarge.
+// ParseCertificate parses the body of a certificate message in the form of version v. More than [MaxChain] certificates
+// are protocol.ErrTooLarge.
 func ParseCertificate(body []byte, v Version) (Certificate, error) {
 	c := read("tls certificate", body)
 	var cert Certificate
@@ -73,8 +73,8 @@ func (e *CertificateEntry) extend(c *cursor) {
 	c.leave(outer, "extensions")
 }
 
-// ParseCertificateStatus parses the body of a certificate_status message (RFC 6066 s.8) and returns the OCSPResponse in DER, a
-// part of body. Types of status other than ocsp are malformed; nothing but status_request_v2 asks for them.
+// ParseCertificateStatus parses the body of a certificate_status message (RFC 6066 s.8) and returns the OCSPResponse in
+// DER, a part of body. Types of status other than ocsp are malformed; nothing but status_request_v2 asks for them.
 func ParseCertificateStatus(body []byte) (ocsp []byte, err error) {
 	c := read("tls certificate_status", body)
 	ocsp = c.ocspResponse()

@@ -22,8 +22,8 @@ type ClientHello struct {
 	CipherSuites []CipherSuite
 	// Compression are the compression methods in order, up to 255; nil means the one method that is none, 0.
 	Compression []byte
-	// Extensions are sent in this order, each type once, pre_shared_key last (RFC 8446 s.4.2). Nil sends no block at all, as SSL 3.0 wants;
-	// an empty list that is not nil sends an empty block.
+	// Extensions are sent in this order, each type once, pre_shared_key last (RFC 8446 s.4.2). Nil sends no block at
+	// all, as SSL 3.0 wants; an empty list that is not nil sends an empty block.
 	Extensions []Extension
 }
 
@@ -50,8 +50,8 @@ func (h *ClientHello) Append(dst []byte) ([]byte, error) {
 	return AppendRecords(dst, RecordHandshake, version, message), nil
 }
 
-// AppendMessage appends the handshake message without a record around it, as a transcript hash wants it. Errors are those of
-// Append.
+// AppendMessage appends the handshake message without a record around it, as a transcript hash wants it. Errors are
+// those of Append.
 func (h *ClientHello) AppendMessage(dst []byte) ([]byte, error) {
 	if err := h.check(); err != nil {
 		return dst, err

@@ -3,10 +3,10 @@ package tlswire
 import "bytes"
 
 // ParseClientHello parses the body of a client_hello message. Extensions that are known here come in their own types, if
-// that type can say all that came: writing the result gives the same bytes. What can't be said so (a server_name with two
-// names, padding that is not zero) and what is not known comes as a [RawExtension]. Content that breaks an extension's own
-// framing is malformed. SessionID and the contents of extensions are parts of body; lists of numbers and strings are new
-// memory.
+// that type can say all that came: writing the result gives the same bytes. What can't be said so (a server_name with
+// two names, padding that is not zero) and what is not known comes as a [RawExtension]. Content that breaks an
+// extension's own framing is malformed. SessionID and the contents of extensions are parts of body; lists of numbers and
+// strings are new memory.
 func ParseClientHello(body []byte) (*ClientHello, error) {
 	c := read("tls client_hello", body)
 	h := &ClientHello{LegacyVersion: Version(c.uint16("legacy_version"))}
@@ -109,7 +109,8 @@ func typedExtension(t ExtensionType, c *cursor) Extension {
 	return nil
 }
 
-// serverName takes a list of names (RFC 6066 s.3) and returns the last of them, which is the only one if there is but one.
+// serverName takes a list of names (RFC 6066 s.3) and returns the last of them, which is the only one if there is but
+// one.
 func (c *cursor) serverName(field string) ServerName {
 	var name ServerName
 	outer := c.enter(2, 1, 1<<16-1, field)

@@ -7,12 +7,12 @@ import (
 	"slices"
 )
 
-// MaxExtensions is the most extensions that a message may have. The registry has about 60; the limit bounds the search for
-// one that comes twice.
+// MaxExtensions is the most extensions that a message may have. The registry has about 60; the limit bounds the search
+// for one that comes twice.
 const MaxExtensions = 128
 
-// Extensions is a block of extensions as it came (RFC 8446 s.4.2), without the length before it. One that a Parse function
-// returned is well formed and holds each type at most once.
+// Extensions is a block of extensions as it came (RFC 8446 s.4.2), without the length before it. One that a Parse
+// function returned is well formed and holds each type at most once.
 type Extensions []byte
 
 // All yields the types and contents in the order in which they came. The contents are parts of x.

@@ -35,52 +35,95 @@ const (
 
 // extensionTypes is the registry "TLS ExtensionType Values", and three that browsers used without registering them.
 var extensionTypes = []named[ExtensionType]{
-	{0, "server_name"}, {1, "max_fragment_length"}, {2, "client_certificate_url"}, {3, "trusted_ca_keys"}, // RFC 6066
-	{4, "truncated_hmac"}, {5, "status_request"}, // RFC 6066
-	{6, "user_mapping"},                      // RFC 4681
-	{7, "client_authz"}, {8, "server_authz"}, // RFC 5878
-	{9, "cert_type"},                                                 // RFC 6091
-	{10, "supported_groups"},                                         // RFC 8446, RFC 8422, RFC 7919
-	{11, "ec_point_formats"},                                         // RFC 8422
-	{12, "srp"},                                                      // RFC 5054
-	{13, "signature_algorithms"},                                     // RFC 8446
-	{14, "use_srtp"},                                                 // RFC 5764
-	{15, "heartbeat"},                                                // RFC 6520
-	{16, "application_layer_protocol_negotiation"},                   // RFC 7301
-	{17, "status_request_v2"},                                        // RFC 6961
-	{18, "signed_certificate_timestamp"},                             // RFC 6962
-	{19, "client_certificate_type"}, {20, "server_certificate_type"}, // RFC 7250
-	{21, "padding"},                                               // RFC 7685
-	{22, "encrypt_then_mac"},                                      // RFC 7366
-	{23, "extended_master_secret"},                                // RFC 7627
-	{24, "token_binding"},                                         // RFC 8472
-	{25, "cached_info"},                                           // RFC 7924
-	{26, "tls_lts"},                                               // draft-gutmann-tls-lts
-	{27, "compress_certificate"},                                  // RFC 8879
-	{28, "record_size_limit"},                                     // RFC 8449
-	{29, "pwd_protect"}, {30, "pwd_clear"}, {31, "password_salt"}, // RFC 8492
-	{32, "ticket_pinning"},                                        // RFC 8672
-	{33, "tls_cert_with_extern_psk"},                              // RFC 8773
-	{34, "delegated_credential"},                                  // RFC 9345
-	{35, "session_ticket"},                                        // RFC 5077
-	{36, "TLMSP"}, {37, "TLMSP_proxying"}, {38, "TLMSP_delegate"}, // ETSI TS 103 523-2
-	{39, "supported_ekt_ciphers"},                                                          // RFC 8870
-	{41, "pre_shared_key"}, {42, "early_data"}, {43, "supported_versions"}, {44, "cookie"}, // RFC 8446
-	{45, "psk_key_exchange_modes"}, {47, "certificate_authorities"}, {48, "oid_filters"}, // RFC 8446
-	{49, "post_handshake_auth"}, {50, "signature_algorithms_cert"}, {51, "key_share"}, // RFC 8446
-	{52, "transparency_info"},                               // RFC 9162
-	{53, "connection_id_deprecated"}, {54, "connection_id"}, // RFC 9146
-	{55, "external_id_hash"}, {56, "external_session_id"}, // RFC 8844
-	{57, "quic_transport_parameters"},             // RFC 9001
-	{58, "ticket_request"},                        // RFC 9149
-	{59, "dnssec_chain"},                          // RFC 9102
-	{60, "sequence_number_encryption_algorithms"}, // draft-pismenny-tls-dtls-plaintext-sequence-number
-	{61, "rrc"},                                                          // RFC 9853
-	{13172, "next_protocol_negotiation"},                                 // draft-agl-tls-nextprotoneg; not registered
-	{17513, "application_settings_old"}, {17613, "application_settings"}, // draft-vvv-tls-alps; not registered
-	{0xFD00, "ech_outer_extensions"},   // RFC 9849
-	{0xFE0D, "encrypted_client_hello"}, // RFC 9849
-	{0xFF01, "renegotiation_info"},     // RFC 5746
+	// RFC 6066
+	{0, "server_name"}, {1, "max_fragment_length"}, {2, "client_certificate_url"}, {3, "trusted_ca_keys"},
+	{4, "truncated_hmac"}, {5, "status_request"},
+	// RFC 4681
+	{6, "user_mapping"},
+	// RFC 5878
+	{7, "client_authz"}, {8, "server_authz"},
+	// RFC 6091
+	{9, "cert_type"},
+	// RFC 8446, RFC 8422, RFC 7919
+	{10, "supported_groups"},
+	// RFC 8422
+	{11, "ec_point_formats"},
+	// RFC 5054
+	{12, "srp"},
+	// RFC 8446
+	{13, "signature_algorithms"},
+	// RFC 5764
+	{14, "use_srtp"},
+	// RFC 6520
+	{15, "heartbeat"},
+	// RFC 7301
+	{16, "application_layer_protocol_negotiation"},
+	// RFC 6961
+	{17, "status_request_v2"},
+	// RFC 6962
+	{18, "signed_certificate_timestamp"},
+	// RFC 7250
+	{19, "client_certificate_type"}, {20, "server_certificate_type"},
+	// RFC 7685
+	{21, "padding"},
+	// RFC 7366
+	{22, "encrypt_then_mac"},
+	// RFC 7627
+	{23, "extended_master_secret"},
+	// RFC 8472
+	{24, "token_binding"},
+	// RFC 7924
+	{25, "cached_info"},
+	// draft-gutmann-tls-lts
+	{26, "tls_lts"},
+	// RFC 8879
+	{27, "compress_certificate"},
+	// RFC 8449
+	{28, "record_size_limit"},
+	// RFC 8492
+	{29, "pwd_protect"}, {30, "pwd_clear"}, {31, "password_salt"},
+	// RFC 8672
+	{32, "ticket_pinning"},
+	// RFC 8773
+	{33, "tls_cert_with_extern_psk"},
+	// RFC 9345
+	{34, "delegated_credential"},
+	// RFC 5077
+	{35, "session_ticket"},
+	// ETSI TS 103 523-2
+	{36, "TLMSP"}, {37, "TLMSP_proxying"}, {38, "TLMSP_delegate"},
+	// RFC 8870
+	{39, "supported_ekt_ciphers"},
+	// RFC 8446
+	{41, "pre_shared_key"}, {42, "early_data"}, {43, "supported_versions"}, {44, "cookie"},
+	{45, "psk_key_exchange_modes"}, {47, "certificate_authorities"}, {48, "oid_filters"},
+	// RFC 8446
+	{49, "post_handshake_auth"}, {50, "signature_algorithms_cert"}, {51, "key_share"},
+	// RFC 9162
+	{52, "transparency_info"},
+	// RFC 9146
+	{53, "connection_id_deprecated"}, {54, "connection_id"},
+	// RFC 8844
+	{55, "external_id_hash"}, {56, "external_session_id"},
+	// RFC 9001
+	{57, "quic_transport_parameters"},
+	// RFC 9149
+	{58, "ticket_request"},
+	// RFC 9102
+	{59, "dnssec_chain"},
+	// draft-pismenny-tls-dtls-plaintext-sequence-number
+	{60, "sequence_number_encryption_algorithms"},
+	// RFC 9853
+	{61, "rrc"},
+	// draft-agl-tls-nextprotoneg; not registered
+	{13172, "next_protocol_negotiation"},
+	// draft-vvv-tls-alps; not registered
+	{17513, "application_settings_old"}, {17613, "application_settings"},
+	// RFC 9849
+	{0xFD00, "ech_outer_extensions"},
+	{0xFE0D, "encrypted_client_hello"},
+	// RFC 5746
+	{0xFF01, "renegotiation_info"},
 }
 
 // String returns the registry's name ("key_share"), or the number of an extension that has none ("0x4469").

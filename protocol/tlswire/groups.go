@@ -73,9 +73,9 @@ var shareSizes = []struct {
 	{0x6399, 32 + 1184, 32 + 1088}, {0x639A, 65 + 1184, 65 + 1088},
 }
 
-// ShareSizes returns how many bytes the client and the server send for g in key_share (RFC 8446 s.4.2.8); ok is false for a
-// group that TLS 1.3 does not use or whose sizes are not known here. A server checks the size before anything else, so a
-// hello that is only to be answered may carry any bytes of the right size where the group takes any (X25519).
+// ShareSizes returns how many bytes the client and the server send for g in key_share (RFC 8446 s.4.2.8); ok is false
+// for a group that TLS 1.3 does not use or whose sizes are not known here. A server checks the size before anything
+// else, so a hello that is only to be answered may carry any bytes of the right size where the group takes any (X25519).
 func (g Group) ShareSizes() (client, server int, ok bool) {
 	for _, s := range shareSizes {
 		if s.group == g {

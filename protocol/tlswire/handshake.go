@@ -75,7 +75,8 @@ const (
 	// RFC 8446 s.4 allows 2^24-1; the largest that honest servers send besides certificates are some KiB.
 	MaxMessage = 64 << 10
 	// MaxCertificateMessage is the same for the messages that carry a chain, unless [Assembler.CertificateLimit] says
-	// otherwise. Chains above 100 KiB have been seen in honest use (many names, many intermediates); above this is an attack on our memory.
+	// otherwise. Chains above 100 KiB have been seen in honest use (many names, many intermediates); above this is an
+	// attack on our memory.
 	MaxCertificateMessage = 256 << 10
 	// maxKept is how much memory an Assembler keeps over a Reset: one large chain must not cost for ever after.
 	maxKept = 16 << 10
@@ -92,8 +93,8 @@ type Message struct {
 // Body is the message without its header.
 func (m Message) Body() []byte { return m.Raw[HandshakeHeaderSize:] }
 
-// Assembler makes handshake messages of the fragments that handshake records carry (RFC 8446 s.5.1): a message may lie in several
-// records and a record may hold several messages. Per record, call Add once and then Next until it answers
+// Assembler makes handshake messages of the fragments that handshake records carry (RFC 8446 s.5.1): a message may lie
+// in several records and a record may hold several messages. Per record, call Add once and then Next until it answers
 // protocol.ErrIncomplete. A message that lies whole in a record is not copied.
 //
 // A message's length is held against its limit as soon as its header is there, so that a peer that announces 16 MiB costs
@@ -113,8 +114,8 @@ type Assembler struct {
 }
 
 // Add gives the Assembler the data of the next handshake record. Next must have answered protocol.ErrIncomplete (or
-// nothing must have been added yet): to leave messages behind is a bug of the caller's, and it panics. data must stay as it
-// is until Next has answered protocol.ErrIncomplete.
+// nothing must have been added yet): to leave messages behind is a bug of the caller's, and it panics. data must stay as
+// it is until Next has answered protocol.ErrIncomplete.
 func (a *Assembler) Add(data []byte) {
 	if len(a.rest) > 0 && a.err == nil {
 		panic("tlswire: Assembler.Add before Next was at the end of the last record")
@@ -189,8 +190,8 @@ func (a *Assembler) messageSize(b []byte) (int, error) {
 	return HandshakeHeaderSize + size, nil
 }
 
-// Pending reports whether a message has begun and not ended. No record of another type may come then, and keys may not change (RFC 8446
-// s.5.1).
+// Pending reports whether a message has begun and not ended. No record of another type may come then, and keys may not
+// change (RFC 8446 s.5.1).
 func (a *Assembler) Pending() bool { return len(a.rest) > 0 || len(a.buf) > 0 && !a.given }
 
 // Reset makes the Assembler as new, with the same limits. It keeps its memory unless that has grown large.
@@ -202,7 +203,8 @@ func (a *Assembler) Reset() {
 	*a = Assembler{MessageLimit: a.MessageLimit, CertificateLimit: a.CertificateLimit, buf: kept}
 }
 
-// AppendMessage appends a handshake message's header and body, without a record around it. The body must be below 2^24 bytes.
+// AppendMessage appends a handshake message's header and body, without a record around it. The body must be below 2^24
+// bytes.
 func AppendMessage(dst []byte, t HandshakeType, body []byte) []byte {
 	n := len(body)
 	if n >= 1<<24 {

@@ -6,8 +6,8 @@ import (
 	"math/bits"
 )
 
-// ErrNoServerKeyExchange says that a suite's key exchange has no ServerKeyExchange message, or one whose shape is not known
-// here (SRP, Kerberos, GOST, passwords).
+// ErrNoServerKeyExchange says that a suite's key exchange has no ServerKeyExchange message, or one whose shape is not
+// known here (SRP, Kerberos, GOST, passwords).
 var ErrNoServerKeyExchange = errors.New("no known server_key_exchange for the suite")
 
 // ServerKeyExchange is a server's part of a key exchange before TLS 1.3 (RFC 5246 s.7.4.3, RFC 8422 s.5.4, RFC 4279,
@@ -24,14 +24,15 @@ type ServerKeyExchange struct {
 	Modulus, Exponent []byte
 	// Params is what Signature signs, behind the two randoms (RFC 5246 s.7.4.3).
 	Params []byte
-	// Scheme is how it is signed: 0 before TLS 1.2, where the certificate's key says it, and for suites without a signature.
+	// Scheme is how it is signed: 0 before TLS 1.2, where the certificate's key says it, and for suites without a
+	// signature.
 	Scheme SignatureScheme
 	// Signature is nil for suites that are anonymous or use a pre-shared key.
 	Signature []byte
 }
 
-// ParseServerKeyExchange parses the body of a server_key_exchange message, whose shape the suite and the version decide. It
-// wraps [ErrNoServerKeyExchange] for suites without one. Curves that are described and not named (RFC 8422 s.5.4
+// ParseServerKeyExchange parses the body of a server_key_exchange message, whose shape the suite and the version decide.
+// It wraps [ErrNoServerKeyExchange] for suites without one. Curves that are described and not named (RFC 8422 s.5.4
 // forbids them) are malformed.
 func ParseServerKeyExchange(body []byte, suite CipherSuite, v Version) (ServerKeyExchange, error) {
 	c := read("tls server_key_exchange", body)

@@ -47,8 +47,8 @@ func values[T ~uint8 | ~uint16](table []named[T]) iter.Seq[T] {
 	}
 }
 
-// GREASE returns one of the sixteen values that no suite, group, extension, version or signature scheme will ever have: 0x0A0A
-// for 0, 0x1A1A for 1, up to 0xFAFA for 15 (RFC 8701 s.2). i is taken modulo 16.
+// GREASE returns one of the sixteen values that no suite, group, extension, version or signature scheme will ever have:
+// 0x0A0A for 0, 0x1A1A for 1, up to 0xFAFA for 15 (RFC 8701 s.2). i is taken modulo 16.
 func GREASE(i int) uint16 { return 0x0A0A + uint16(i&15)*0x1010 }
 
 // IsGREASE reports whether v is one of the values of [GREASE].

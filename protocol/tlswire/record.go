@@ -44,7 +44,8 @@ const (
 	// MaxPlaintext is the most that a record in the clear may hold (RFC 8446 s.5.1).
 	MaxPlaintext = 1 << 14
 	// MaxFragment is the most that any record may hold: 2^14 and 256 of protection (RFC 8446 s.5.2). RFC 5246 s.6.2.3
-	// allows protected records of TLS 1.2 up to 2^14+2048, but no suite needs as much, and no peer has been seen to send it.
+	// allows protected records of TLS 1.2 up to 2^14+2048, but no suite needs as much, and no peer has been seen to send
+	// it.
 	MaxFragment = MaxPlaintext + 256
 )
 
@@ -53,10 +54,10 @@ const recordFormat = "tls record"
 // RecordParser is a [protocol.FrameParser] for TLS records. A frame's Kind is its [ContentType] and its Data the fragment
 // without the header. The zero RecordParser is ready for use.
 //
-// It says no at the first byte that no record can have there: a first byte that is no content type (text, or the
-// length of an SSL 2.0 hello), a major version that is not 3. The minor version is kept and not judged, as RFC 8446 s.5.1 asks. A length
-// above [MaxFragment] is protocol.ErrTooLarge as soon as the header is there; an empty record is malformed unless it is
-// application data.
+// It says no at the first byte that no record can have there: a first byte that is no content type (text, or the length
+// of an SSL 2.0 hello), a major version that is not 3. The minor version is kept and not judged, as RFC 8446 s.5.1 asks.
+// A length above [MaxFragment] is protocol.ErrTooLarge as soon as the header is there; an empty record is malformed
+// unless it is application data.
 type RecordParser struct {
 	need    int // least size of the record under way, as far as its header is known; 0 is 1
 	version Version
@@ -107,11 +108,12 @@ func notTLS(first byte) error {
 	return malformed(recordFormat, 0, fmt.Sprintf("first byte 0x%02x is no content type", first))
 }
 
-// Version is the version in the header of the record that ParseFrame returned last; 0 before the first. It is not the version that is negotiated:
-// RFC 8446 s.5.1 lets it say TLS 1.2 or 1.0 for every later one.
+// Version is the version in the header of the record that ParseFrame returned last; 0 before the first. It is not the
+// version that is negotiated: RFC 8446 s.5.1 lets it say TLS 1.2 or 1.0 for every later one.
 func (p *RecordParser) Version() Version { return p.version }
 
-// MinFrameSize implements [protocol.FrameParser]: 1 before the first byte has been judged, then as much as the header says.
+// MinFrameSize implements [protocol.FrameParser]: 1 before the first byte has been judged, then as much as the header
+// says.
 func (p *RecordParser) MinFrameSize() int { return max(p.need, 1) }
 
 // Reset implements [protocol.FrameParser].

@@ -55,8 +55,8 @@ var (
 	pairSignatures = []string{"anonymous", "rsa", "dsa", "ecdsa"}
 )
 
-// String returns the registry's name ("ecdsa_secp256r1_sha256"), for another pair of TLS 1.2 its two parts ("rsa_md5"), or the number of a
-// scheme that has neither.
+// String returns the registry's name ("ecdsa_secp256r1_sha256"), for another pair of TLS 1.2 its two parts ("rsa_md5"),
+// or the number of a scheme that has neither.
 func (s SignatureScheme) String() string {
 	hash, signature := int(s>>8), int(s&0xff)
 	if _, ok := find(signatureSchemes, s); !ok && hash < len(pairHashes) && signature < len(pairSignatures) {

@@ -58,8 +58,8 @@ func (h *ServerHello) Version() Version {
 // IsRetry reports whether the message is a HelloRetryRequest (RFC 8446 s.4.1.4), by its random.
 func (h *ServerHello) IsRetry() bool { return bytes.Equal(h.Random, helloRetryRandom) }
 
-// Downgrade returns the version above which the server's random says it could have gone (RFC 8446 s.4.1.3): TLS 1.2 from a server that knows
-// 1.3, TLS 1.1 from one that knows 1.2 or more and chose 1.1 or below; 0 if it says nothing.
+// Downgrade returns the version above which the server's random says it could have gone (RFC 8446 s.4.1.3): TLS 1.2 from
+// a server that knows 1.3, TLS 1.1 from one that knows 1.2 or more and chose 1.1 or below; 0 if it says nothing.
 func (h *ServerHello) Downgrade() Version {
 	switch {
 	case bytes.HasSuffix(h.Random, downgradeTLS12):
@@ -142,7 +142,8 @@ func (h *ServerHello) hear(t ExtensionType, c *cursor, retry bool) bool {
 	return true
 }
 
-// EncryptedExtensions is what a server of TLS 1.3 says under the handshake keys (RFC 8446 s.4.3.1). Its slices are parts of the message.
+// EncryptedExtensions is what a server of TLS 1.3 says under the handshake keys (RFC 8446 s.4.3.1). Its slices are parts
+// of the message.
 type EncryptedExtensions struct {
 	Extensions      Extensions // all, in order
 	ALPN            []byte     // the one protocol chosen, nil for none

@@ -6,9 +6,10 @@ import (
 	"strings"
 )
 
-// CheckServerName reports why name can't be sent as server_name, or nil. RFC 6066 s.3 wants a DNS name in ASCII without the
-// dot at its end, and no address; RFC 1035 s.2.3.4 and RFC 1123 s.2.1 say what a name is. International names must have been made A-labels
-// ("xn--", RFC 5890 s.2.3.2.1) before. Underscores are taken, because names with them are served.
+// CheckServerName reports why name can't be sent as server_name, or nil. RFC 6066 s.3 wants a DNS name in ASCII without
+// the dot at its end, and no address; RFC 1035 s.2.3.4 and RFC 1123 s.2.1 say what a name is. International names must
+// have been made A-labels ("xn--", RFC 5890 s.2.3.2.1) before. Underscores are taken, because names with them are
+// served.
 func CheckServerName(name string) error {
 	switch {
 	case name == "":

@@ -51,14 +51,15 @@ func (s CipherSuite) Registered() bool {
 	return ok
 }
 
-// IsTLS13 reports whether the suite is one of TLS 1.3 and no earlier version (RFC 8446 s.4.1.2): its name has no key exchange, or it is one
-// of RFC 9367, whose names are of the older form.
+// IsTLS13 reports whether the suite is one of TLS 1.3 and no earlier version (RFC 8446 s.4.1.2): its name has no key
+// exchange, or it is one of RFC 9367, whose names are of the older form.
 func (s CipherSuite) IsTLS13() bool {
 	return s >= 0xC103 && s <= 0xC106 || s != 0 && s.KeyExchange() == KeyExchangeTLS13
 }
 
-// HashSize is the size in bytes of the suite's hash, and so of a Finished message of TLS 1.3 (RFC 8446 s.4.4.4). For suites of
-// earlier versions it is that of the pseudorandom function of TLS 1.2 (RFC 5246 s.5): 32 unless the name says SHA384.
+// HashSize is the size in bytes of the suite's hash, and so of a Finished message of TLS 1.3 (RFC 8446 s.4.4.4). For
+// suites of earlier versions it is that of the pseudorandom function of TLS 1.2 (RFC 5246 s.5): 32 unless the name says
+// SHA384.
 func (s CipherSuite) HashSize() int {
 	name := s.String()
 	switch {

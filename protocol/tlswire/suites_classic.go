@@ -1,7 +1,7 @@
 package tlswire
 
-// classicSuites is the registry "TLS Cipher Suites" below 0xC000: SSL 3.0 to TLS 1.2 without elliptic curves, and TLS 1.3.
-// Each run of rows names the RFC that defines it.
+// classicSuites is the registry "TLS Cipher Suites" below 0xC000: SSL 3.0 to TLS 1.2 without elliptic curves, and TLS
+// 1.3. Each run of rows names the RFC that defines it.
 var classicSuites = []named[CipherSuite]{
 	// RFC 5246 s.A.5, RFC 4346 s.A.5, RFC 6101 s.A.6
 	{0x0000, "TLS_NULL_WITH_NULL_NULL"},

@@ -2,8 +2,8 @@ package tlswire
 
 import "fmt"
 
-// NewSessionTicket is a ticket for a later, resumed connection (RFC 5077 s.3.3, RFC 8446 s.4.6.1). Its slices are parts of
-// the message.
+// NewSessionTicket is a ticket for a later, resumed connection (RFC 5077 s.3.3, RFC 8446 s.4.6.1). Its slices are parts
+// of the message.
 type NewSessionTicket struct {
 	LifetimeSeconds uint32     // how long it may be kept: a hint in TLS 1.2, at most 604,800 in TLS 1.3; not checked
 	AgeAdd          uint32     // TLS 1.3: ticket_age_add, in milliseconds modulo 2^32
@@ -54,8 +54,8 @@ func ParseServerHelloDone(body []byte) error {
 	return nil
 }
 
-// FinishedSize is the size in bytes of verify_data: 36 in SSL 3.0 (RFC 6101 s.5.6.9), 12 up to TLS 1.2 (RFC 5246 s.7.4.9; no suite asks
-// for another size), the size of the suite's hash in TLS 1.3 (RFC 8446 s.4.4.4).
+// FinishedSize is the size in bytes of verify_data: 36 in SSL 3.0 (RFC 6101 s.5.6.9), 12 up to TLS 1.2 (RFC 5246
+// s.7.4.9; no suite asks for another size), the size of the suite's hash in TLS 1.3 (RFC 8446 s.4.4.4).
 func FinishedSize(v Version, suite CipherSuite) int {
 	switch {
 	case v <= SSL30:

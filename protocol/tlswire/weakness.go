@@ -19,12 +19,13 @@ const (
 	WeakRC4
 	// WeakMD5: MD5 as the MAC (RFC 6151 s.2).
 	WeakMD5
-	// WeakBlock64: blocks of 64 bits (3DES, IDEA, RC2, GOST 28147), with collisions after some GiB (Sweet32, RFC 7525 s.4.1).
+	// WeakBlock64: blocks of 64 bits (3DES, IDEA, RC2, GOST 28147), with collisions after some GiB (Sweet32, RFC 7525
+	// s.4.1).
 	WeakBlock64
 	// WeakNoForwardSecrecy: who learns the server's key reads what was recorded (RFC 9325 s.4.1).
 	WeakNoForwardSecrecy
-	// WeakCBC: CBC with the MAC under the encryption, open to padding oracles unless encrypt_then_mac is agreed on (RFC 7366
-	// s.1).
+	// WeakCBC: CBC with the MAC under the encryption, open to padding oracles unless encrypt_then_mac is agreed on (RFC
+	// 7366 s.1).
 	WeakCBC
 	// WeakShortTag: an authentication tag of 8 bytes (RFC 6655 s.4).
 	WeakShortTag

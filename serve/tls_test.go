@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -177,31 +178,41 @@ func TestNoTLSNoCredentials(t *testing.T) {
 	}
 }
 
-// TestTLSDelay: the delay holds for the TLS targets, and many more clients wait at one of them than a peer holds by default.
+// TestTLSDelay: the delay holds for the TLS targets and for no other.
 func TestTLSDelay(t *testing.T) {
-	const delay = 300 * time.Millisecond
+	const delay = 100 * time.Millisecond
+	f := start(t, Config{Kinds: []testpeer.Kind{testpeer.TLSAlert, testpeer.Echo}, Delay: delay})
+	for _, e := range f.Targets() {
+		if e.Kind == testpeer.Echo {
+			if err := meet(e); err != nil {
+				t.Error(err)
+			}
+			continue
+		}
+		start := time.Now()
+		if got := shake(t, f, e); got != e.Expect || time.Since(start) < delay {
+			t.Errorf("got %s after %v, want %s after at least %v", got, time.Since(start), e.Expect, delay)
+		}
+	}
+}
+
+// TestTLSCrowd: more clients wait at one target than a peer holds by default; all of them are let in.
+func TestTLSCrowd(t *testing.T) {
 	n := testpeer.DefaultMaxConns + 200
-	f := start(t, Config{Kinds: []testpeer.Kind{testpeer.TLSAlert, testpeer.Echo}, Delay: delay, Descriptors: 4 * n})
-	e := f.Targets()[1]
-	var wg sync.WaitGroup
+	f := start(t, Config{Kinds: []testpeer.Kind{testpeer.TLS13}, Delay: time.Hour, Descriptors: 2 * n})
+	before := runtime.NumGoroutine()
 	for range n {
-		c, err := dial(e.Addr)
+		c, err := dial(f.Targets()[0].Addr)
 		if err != nil {
 			t.Fatal(err)
 		}
-		wg.Go(func() {
-			defer c.Close()
-			start := time.Now()
-			err := tls.Client(c, trusting(t, f, e)).Handshake()
-			if d := time.Since(start); statusOfTLS(err) != e.Expect || d < delay {
-				t.Errorf("got %v after %v, want an alert after at least %v", err, d, delay)
-			}
-		})
+		defer c.Close()
 	}
-	if err := meet(Endpoint{Kind: testpeer.Echo, Addr: find(t, f, testpeer.Echo)}); err != nil {
-		t.Errorf("echo beside it: %v", err)
+	for deadline := time.Now().Add(patience); runtime.NumGoroutine() < before+n; runtime.Gosched() {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d of %d clients are let in", runtime.NumGoroutine()-before, n)
+		}
 	}
-	wg.Wait()
 }
 
 func TestConnLimits(t *testing.T) {

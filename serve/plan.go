@@ -30,7 +30,12 @@ type site struct {
 // onEngine reports whether the gnet engine plays the kind; a testpeer.Peer plays the others.
 func (s site) onEngine() bool { return onEngine(s.kind) }
 
-func onEngine(k testpeer.Kind) bool { return testpeer.NewSession(k) != nil }
+func onEngine(k testpeer.Kind) bool { return testpeer.NewSession(k) != nil && !speaksTLS(k) }
+
+func speaksTLS(k testpeer.Kind) bool {
+	about, _ := testpeer.Lookup(k)
+	return about.TLS
+}
 
 // member is a kind in the fleet and how often it is there.
 type member struct {
@@ -45,16 +50,45 @@ const (
 	blockTries = 20  // blocks tried; with DefaultPortBase they end at 11,740, below the ports that kernels choose from
 )
 
-// weights is the make-up of a demonstration, in parts of 1,000. Nine in ten are healthy, as in a fleet on a common day.
-var weights = [...]struct {
+// weight is a kind's part of a demonstration, of 1,000 parts.
+type weight struct {
 	kind testpeer.Kind
 	part int
-}{
+}
+
+// plainWeights is the make-up of a demonstration without TLS. Nine in ten are healthy, as in a fleet on a common day.
+var plainWeights = [...]weight{
 	{testpeer.HTTP, 250}, {testpeer.SSH, 200}, {testpeer.SMTP, 90}, {testpeer.Redis, 90}, {testpeer.Echo, 80},
 	{testpeer.Sink, 60}, {testpeer.FTP, 40}, {testpeer.IMAP, 40}, {testpeer.POP3, 40}, {testpeer.Refuse, 40},
 	{testpeer.Delayed, 20}, {testpeer.DropSYN, 10}, {testpeer.Reset, 6}, {testpeer.CloseAtOnce, 6}, {testpeer.Silent, 6},
 	{testpeer.Drip, 4}, {testpeer.Endless, 4}, {testpeer.Garbage, 4}, {testpeer.HalfClose, 4}, {testpeer.IgnoreFIN, 3},
 	{testpeer.BannerReset, 3},
+}
+
+// tlsWeights is the make-up of a demonstration with TLS: each fault of the handshake is one in a hundred, and each bad
+// certificate two.
+var tlsWeights = [...]weight{
+	{testpeer.TLS13, 220}, {testpeer.TLS12, 160}, {testpeer.TLSECDSA, 120}, {testpeer.TLSRSA, 100}, {testpeer.TLSALPN, 60},
+	{testpeer.TLSResume, 60}, {testpeer.TLSNoResume, 30}, {testpeer.TLSEd25519, 30}, {testpeer.TLSStapled, 30},
+	{testpeer.TLSClientCert, 30}, {testpeer.TLSExpired, 20}, {testpeer.TLSWrongName, 20}, {testpeer.TLSSelfSigned, 20},
+	{testpeer.TLSSilent, 10}, {testpeer.TLSAlert, 10}, {testpeer.TLSGarbage, 10}, {testpeer.TLSHalfRecord, 10},
+	{testpeer.TLSHugeCertificate, 10}, {testpeer.TLSDrip, 10}, {testpeer.TLSResetHello, 10}, {testpeer.TLSResetCertificate, 10},
+	{testpeer.TLSResetFinished, 10}, {testpeer.TLSCloseHello, 10},
+}
+
+// otherWeight is the part of a kind that no demonstration has unless it is named: one that begins TLS on request.
+const otherWeight = 10
+
+// partOf is how much of a demonstration a kind is.
+func partOf(k testpeer.Kind) int {
+	for _, weights := range [][]weight{plainWeights[:], tlsWeights[:]} {
+		for _, w := range weights {
+			if w.kind == k {
+				return w.part
+			}
+		}
+	}
+	return otherWeight
 }
 
 // makePlan chooses addresses and ports such that all of them are free, and descriptors such that half are left over.
@@ -88,7 +122,7 @@ func makePlan(cfg Config) (plan, error) {
 func (c Config) members() []member {
 	var members []member
 	for i, a := range testpeer.Kinds() {
-		if len(c.Kinds) == 0 || slices.Contains(c.Kinds, a.Kind) {
+		if c.has(a) {
 			members = append(members, member{about: a, index: i, targets: 1})
 		}
 	}
@@ -98,12 +132,21 @@ func (c Config) members() []member {
 	return slices.DeleteFunc(members, func(m member) bool { return m.targets == 0 })
 }
 
+// has reports whether the fleet has a kind. A demonstration is scanned by one rule for each tag, which can't say how TLS is
+// to be begun.
+func (c Config) has(a testpeer.About) bool {
+	if len(c.Kinds) > 0 {
+		return slices.Contains(c.Kinds, a.Kind)
+	}
+	return a.TLS == c.TLS && (c.Demo == 0 || a.StartTLS == "")
+}
+
 // apportion shares total targets among the members by weight: at least one each if that is possible, else one for each of
 // the heaviest.
 func apportion(members []member, total int) {
 	parts := make(map[testpeer.Kind]int)
-	for _, w := range weights {
-		parts[w.kind] = w.part
+	for _, m := range members {
+		parts[m.about.Kind] = partOf(m.about.Kind)
 	}
 	heaviest := make([]*member, len(members))
 	sum := 0
@@ -217,7 +260,7 @@ func endpointOf(m member, addr netip.AddrPort, replica int, numbered bool) Endpo
 		name = fmt.Sprintf("%s-%04d.sonde.test", m.about.Kind, replica+1)
 	}
 	return Endpoint{Name: name, Addr: addr, Kind: m.about.Kind, Doc: m.about.Doc, Healthy: m.about.Healthy,
-		Probe: m.about.Probe, Expect: m.about.Expect}
+		Probe: m.about.Probe, Expect: m.about.Expect, StartTLS: m.about.StartTLS}
 }
 
 // replicaAddr is the address of a kind's replica: host itself, then 127.0.1.1 to 127.0.1.250, 127.0.2.1 and so on.
@@ -252,19 +295,31 @@ func network(a netip.AddrPort) string {
 	return "tcp6"
 }
 
-// connLimits shares the descriptors that the listeners leave: three quarters to the healthy services together, the rest to
-// the other peers, each alike.
-func (p plan) connLimits(descriptors int) (healthy, perPeer int) {
+// connLimits shares the descriptors that the listeners leave: three quarters to the healthy services and the TLS peers, to
+// each of the two together, the rest to the other peers, each alike.
+//
+// The TLS peers share theirs although the faulty ones among them hold connections as long as a client lets them: a part
+// for each would be one or two in a large fleet, and would do nothing for a crowd at one of them.
+func (p plan) connLimits(descriptors int) (healthy, tls, perPeer int) {
 	left := max(0, descriptors-p.cost)
-	peers := 0
+	services, tlsPeers, peers := 0, 0, 0
 	for _, s := range p.sites {
-		if !s.onEngine() {
+		switch {
+		case s.onEngine():
+			services++
+		case speaksTLS(s.kind):
+			tlsPeers++
+		default:
 			peers++
 		}
 	}
 	healthy = max(1, left*3/4)
+	tls = healthy
+	if services > 0 && tlsPeers > 0 {
+		healthy, tls = max(1, healthy/2), max(1, healthy/2)
+	}
 	if peers > 0 {
 		perPeer = min(testpeer.DefaultMaxConns, max(1, left/4/peers))
 	}
-	return healthy, perPeer
+	return healthy, tls, perPeer
 }

@@ -8,17 +8,19 @@ import (
 )
 
 func TestWeights(t *testing.T) {
-	sum, named := 0, map[testpeer.Kind]bool{}
-	for _, w := range weights {
-		sum += w.part
-		named[w.kind] = true
-	}
-	if sum != 1000 {
-		t.Errorf("the parts add up to %d, want 1000", sum)
-	}
-	for _, a := range testpeer.Kinds() {
-		if !named[a.Kind] {
-			t.Errorf("%s has no weight", a.Kind)
+	for name, weights := range map[string][]weight{"plain": plainWeights[:], "TLS": tlsWeights[:]} {
+		sum, named := 0, map[testpeer.Kind]bool{}
+		for _, w := range weights {
+			sum += w.part
+			named[w.kind] = true
+		}
+		if sum != 1000 {
+			t.Errorf("%s: the parts add up to %d, want 1000", name, sum)
+		}
+		for _, m := range (Config{TLS: name == "TLS", Demo: 1000}).members() {
+			if !named[m.about.Kind] {
+				t.Errorf("%s has no weight in the %s fleet", m.about.Kind, name)
+			}
 		}
 	}
 }

@@ -1,5 +1,5 @@
-// Package serve runs the embedded fleet of targets: healthy services on one gnet engine, and the faulty peers of
-// internal/testpeer beside them. A first run of sonde needs no other server, and a demonstration no network.
+// Package serve runs the embedded fleet of targets: healthy services on one gnet engine, and the faulty peers and the TLS
+// peers of internal/testpeer beside them. A first run of sonde needs no other server, and a demonstration no network.
 //
 // Everything is bound to loopback addresses. [Config.AllLoopback] is the one exception, and there a connection that came to
 // any other address is reset before a byte is exchanged. The package prints nothing and handles no signals: cmd does.
@@ -14,6 +14,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"time"
 
 	"sonde/internal/kernel/limits"
 	"sonde/internal/testpeer"
@@ -37,10 +38,14 @@ type Config struct {
 	// PortBase is the first port; a port that is taken is then an error. 0 means DefaultPortBase if that block of ports is
 	// free, else a later block.
 	PortBase uint16
-	// Kinds are the kinds to run; empty means all of testpeer.Kinds.
+	// Kinds are the kinds to run; empty means all of testpeer.Kinds without TLS, or all with it.
 	Kinds []testpeer.Kind
-	// Demo is how many targets to list, at most MaxTargets: a fleet in which nine in ten are healthy, in mixed order, the
-	// same each time. 0 lists one target of each kind.
+	// TLS chooses the kinds with TLS where Kinds is empty.
+	TLS bool
+	// Delay is how long each TLS target waits before it answers a ClientHello; 0 does not.
+	Delay time.Duration
+	// Demo is how many targets to list, at most MaxTargets: a fleet in which most are healthy, in mixed order, the same each
+	// time. Kinds that begin TLS on request are in it only if Kinds names them. 0 lists one target of each kind.
 	Demo int
 	// AllLoopback makes the healthy kinds answer on every address of 127.0.0.0/8 (Linux; elsewhere only 127.0.0.1 is
 	// there), for scans over millions of targets. It binds 0.0.0.0, since no address stands for a part of the
@@ -67,6 +72,8 @@ type Endpoint struct {
 	// report.Status.
 	Probe  string `json:"probe"`
 	Expect string `json:"expect"`
+	// StartTLS is the protocol in which TLS is asked for ("smtp"); empty where TLS comes first, or never.
+	StartTLS string `json:"starttls,omitempty"`
 }
 
 // Line is the endpoint as a target line of `sonde scan`, "ip,domain,tag,port", with the kind as the tag.
@@ -79,6 +86,7 @@ type Fleet struct {
 	endpoints []Endpoint
 	services  *services // nil without a healthy kind
 	peers     []*testpeer.Peer
+	creds     *testpeer.Credentials // nil without a TLS kind
 
 	closeOnce sync.Once
 	done      chan struct{}
@@ -111,10 +119,32 @@ func Start(ctx context.Context, cfg Config) (*Fleet, error) {
 // Targets returns the targets of the fleet in the order in which they are to be listed. The caller owns the slice.
 func (f *Fleet) Targets() []Endpoint { return slices.Clone(f.endpoints) }
 
-// Triggers returns the values for `sonde scan --trigger`, "tag=probe", one for each kind in the fleet.
+// RootPEM returns the root that a client must trust to accept the certificates of the TLS targets, as a CA file has it; nil
+// for a fleet without any. It is another each time a fleet starts.
+func (f *Fleet) RootPEM() []byte {
+	if f.creds == nil {
+		return nil
+	}
+	return f.creds.RootPEM()
+}
+
+// ClientPEM returns a certificate that the TLS targets accept from a client, and its key, as files have them; nil for a
+// fleet without a TLS kind.
+func (f *Fleet) ClientPEM() (cert, key []byte, err error) {
+	if f.creds == nil {
+		return nil, nil, nil
+	}
+	return f.creds.ClientPEM()
+}
+
+// Triggers returns the values for `sonde scan --trigger`, "tag=probe", one for each kind in the fleet but those that begin
+// TLS on request: a trigger can't say how.
 func (f *Fleet) Triggers() []string {
 	var triggers []string
 	for _, a := range testpeer.Kinds() {
+		if a.StartTLS != "" {
+			continue
+		}
 		if slices.ContainsFunc(f.endpoints, func(e Endpoint) bool { return e.Kind == a.Kind }) {
 			triggers = append(triggers, string(a.Kind)+"="+a.Probe)
 		}
@@ -162,12 +192,20 @@ func (f *Fleet) end(err error) {
 
 // launch opens everything in the plan. What it has opened when it fails is left for stop.
 func (f *Fleet) launch(cfg Config, p plan) error {
-	healthyConns, peerConns := p.connLimits(cfg.Descriptors)
+	healthyConns, tlsConns, peerConns := p.connLimits(cfg.Descriptors)
+	slots := testpeer.NewSlots(tlsConns)
 	for _, s := range p.sites {
 		if s.onEngine() {
 			continue
 		}
-		peer, err := testpeer.Start(s.kind, testpeer.Options{Addr: s.addr, MaxConns: peerConns})
+		o := testpeer.Options{Addr: s.addr, MaxConns: peerConns}
+		if speaksTLS(s.kind) {
+			if err := f.makeCredentials(); err != nil {
+				return err
+			}
+			o.MaxConns, o.Slots, o.Delay, o.Credentials = tlsConns, slots, cfg.Delay, f.creds
+		}
+		peer, err := testpeer.Start(s.kind, o)
 		if err != nil {
 			return err
 		}
@@ -188,6 +226,14 @@ func (f *Fleet) launch(cfg Config, p plan) error {
 	}
 	f.services = sv
 	return nil
+}
+
+// makeCredentials makes the certificates' authorities for the first TLS target.
+func (f *Fleet) makeCredentials() (err error) {
+	if f.creds == nil {
+		f.creds, err = testpeer.NewCredentials()
+	}
+	return err
 }
 
 // watch ends the fleet with ctx, or when the engine has ended by itself.
@@ -231,7 +277,7 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Demo < 0 || c.Demo > MaxTargets {
 		return c, fmt.Errorf("a fleet of %d: want 0 to %d targets", c.Demo, MaxTargets)
 	}
-	if c.Loops < 0 || c.Descriptors < 0 {
+	if c.Loops < 0 || c.Descriptors < 0 || c.Delay < 0 {
 		return c, errors.New("an option is below zero")
 	}
 	c.Loops = cmp.Or(c.Loops, 1)

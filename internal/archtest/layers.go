@@ -60,15 +60,15 @@ var layers = []layer{
 	{of: "internal/simkernel/...", may: []string{"internal/clock", "internal/kernel/poller", "internal/kernel/socket"}},
 	{
 		// Its tests hold the status words that it promises against the closed set.
-		of: "internal/testpeer/...", may: []string{"internal/clock"}, tests: []string{"report"},
+		of: "internal/testpeer/...", may: []string{"internal/clock", "internal/testcert"}, tests: []string{"report"},
 	},
 	{of: "internal/*"},
 }
 
 // testSupport are the packages that exist for tests. Any test may import them; of other code only what layers allows,
-// which is serve's use of testpeer.
+// which is serve's use of testpeer, and testpeer's of testcert.
 var testSupport = []string{
-	"internal/archtest", "internal/simkernel/...", "internal/testnet", "internal/testpeer/...", "internal/testserver/...",
+	"internal/archtest", "internal/simkernel/...", "internal/testcert", "internal/testnet", "internal/testpeer/...", "internal/testserver/...",
 	"protocol/protocoltest", "probes/probetest",
 }
 

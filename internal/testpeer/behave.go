@@ -29,7 +29,11 @@ const (
 
 // behave is the life of one connection. The caller closes c when it returns.
 func (p *Peer) behave(c *net.TCPConn) {
-	switch p.kind {
+	if p.about.TLS {
+		p.behaveTLS(c)
+		return
+	}
+	switch p.about.Kind {
 	case Reset:
 		reset(c)
 	case CloseAtOnce:
@@ -41,7 +45,7 @@ func (p *Peer) behave(c *net.TCPConn) {
 			p.converse(c, NewSession(SSH))
 		}
 	case Drip:
-		p.drip(c)
+		p.drip(c, []byte(dripStart), 'x')
 	case Endless:
 		endless(c)
 	case Garbage:
@@ -63,14 +67,22 @@ func (p *Peer) behave(c *net.TCPConn) {
 		write(c, []byte(resetBanner))
 		reset(c)
 	default:
-		p.converse(c, NewSession(p.kind))
+		p.converse(c, NewSession(p.about.Kind))
 	}
 }
 
-// converse plays the server's side of s over c.
-func (p *Peer) converse(c *net.TCPConn, s Session) {
+// duplex is a connection whose sending side can be shut down alone: *net.TCPConn and *tls.Conn.
+type duplex interface {
+	net.Conn
+	CloseWrite() error
+}
+
+// converse plays the server's side of s over c. It reports whether TLS is to begin now, and what the client has sent
+// ahead: TLS must see that, so that commands slipped in behind the request for TLS are never taken for protected ones
+// (RFC 3207 s.6).
+func (p *Peer) converse(c duplex, s Session) (ahead []byte, startTLS bool) {
 	if !write(c, s.Greeting()) {
-		return
+		return nil, false
 	}
 	var out []byte
 	in := make([]byte, 0, 4<<10)
@@ -80,14 +92,17 @@ func (p *Peer) converse(c *net.TCPConn, s Session) {
 			n, answer, then := s.Receive(rest, out[:0])
 			out, rest = answer, rest[n:]
 			if then.Delay > 0 && !p.pause(then.Delay) {
-				return
+				return nil, false
 			}
 			if !write(c, out) {
-				return
+				return nil, false
+			}
+			if then.StartTLS {
+				return rest, true
 			}
 			if then.Close {
 				drain(c)
-				return
+				return nil, false
 			}
 			if n == 0 {
 				break
@@ -97,7 +112,7 @@ func (p *Peer) converse(c *net.TCPConn, s Session) {
 		in = slices.Grow(in, 1<<10)
 		n, err := c.Read(in[len(in):cap(in)])
 		if err != nil {
-			return
+			return nil, false
 		}
 		in = in[:len(in)+n]
 	}
@@ -105,18 +120,19 @@ func (p *Peer) converse(c *net.TCPConn, s Session) {
 
 // drain sends our FIN and waits for the client's, so that bytes still on their way to us don't turn the close into a reset
 // that would destroy the answer (RFC 9112 s.9.6).
-func drain(c *net.TCPConn) {
+func drain(c duplex) {
 	if c.CloseWrite() != nil || c.SetReadDeadline(time.Now().Add(drainLimit)) != nil {
 		return
 	}
 	discard(c)
 }
 
-func (p *Peer) drip(c *net.TCPConn) {
-	next := []byte(dripStart)
+// drip sends start and then fill without end, one byte at a time.
+func (p *Peer) drip(c *net.TCPConn, start []byte, fill byte) {
+	next := start
 	for write(c, next[:1]) && p.pause(p.opts.Interval) {
 		if next = next[1:]; len(next) == 0 {
-			next = []byte{'x'}
+			next = []byte{fill}
 		}
 	}
 }
@@ -139,7 +155,7 @@ func garbage() []byte {
 }
 
 // write reports whether the kernel took all of b.
-func write(c *net.TCPConn, b []byte) bool {
+func write(c io.Writer, b []byte) bool {
 	if len(b) == 0 {
 		return true
 	}
@@ -149,7 +165,7 @@ func write(c *net.TCPConn, b []byte) bool {
 
 // discard reads until the client's FIN (nil) or an error. It does not use io.Copy to io.Discard, which takes a 32 KiB
 // buffer for each of what may be thousands of connections.
-func discard(c *net.TCPConn) error {
+func discard(c io.Reader) error {
 	var buf [512]byte
 	for {
 		if _, err := c.Read(buf[:]); err != nil {

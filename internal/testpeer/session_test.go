@@ -15,7 +15,7 @@ import (
 	"sonde/internal/testpeer"
 )
 
-// play feeds in to a session in pieces of the given size and returns all that it said.
+// play feeds in to a session in pieces of the given size and returns all that it said, up to a close or the beginning of TLS.
 func play(s testpeer.Session, in string, piece int) (said string, closed bool, delay time.Duration) {
 	out := append([]byte(nil), s.Greeting()...)
 	var pending []byte
@@ -26,7 +26,7 @@ func play(s testpeer.Session, in string, piece int) (said string, closed bool, d
 			var then testpeer.Then
 			n, out, then = s.Receive(pending, out)
 			pending, delay = pending[n:], delay+then.Delay
-			if then.Close {
+			if then.Close || then.StartTLS {
 				return string(out), true, delay
 			}
 			if n == 0 {
@@ -123,6 +123,11 @@ func FuzzSession(f *testing.F) {
 	f.Add("*2\r\n$4\r\nECHO\r\n$2\r\nhi\r\nQUIT\r\n", 1)
 	f.Add("EHLO me\r\nQUIT\r\n", 2)
 	f.Add("a LOGOUT\r\n", 5)
+	f.Add("a STARTTLS\r\n", 5)
+	f.Add("<?xml version='1.0'?><stream:stream to='x'><starttls xmlns='y'/>", 7)
+	f.Add("\x30\x1d\x02\x01\x01\x77\x18\x80\x161.3.6.1.4.1.1466.20037", 3)
+	f.Add("\x00\x00\x00\x08\x04\xd2\x16\x2f", 3)
+	f.Add("\x20\x00\x00\x01\x00\x0a"+strings.Repeat("\x00", 30), 3)
 	f.Fuzz(func(t *testing.T, in string, piece int) {
 		if len(in) > 4<<10 || strings.Contains(in, "/bytes/") {
 			return // above it, where the limit strikes may depend on the cut; large bodies only cost time

@@ -10,6 +10,7 @@ package testpeer
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -36,20 +37,56 @@ type Options struct {
 	Addr netip.AddrPort
 	// Interval is the pause between two bytes of a Drip peer; 0 means DefaultInterval.
 	Interval time.Duration
-	// Delay is how long a Delayed peer waits before it greets; 0 means DefaultDelay.
+	// Delay is how long a Delayed peer waits before it greets; 0 means DefaultDelay. A TLS peer waits so long after the
+	// first byte of the ClientHello before it answers; 0 means not at all.
 	Delay time.Duration
 	// MaxConns is how many connections the peer holds at once; 0 means DefaultMaxConns. More wait in the accept queue of the
 	// kernel, where they look like connections to a Silent peer.
 	MaxConns int
+	// Slots, if not nil, is a limit that this peer shares with others, besides MaxConns.
+	Slots *Slots
+	// Credentials are the certificates of a TLS peer; nil means those that all peers of the process share.
+	Credentials *Credentials
+}
+
+// Slots bounds how many connections the peers that share it hold together. A connection beyond that is reset: many
+// listeners that each kept one waiting would take the descriptors that the limit is there to save.
+type Slots struct{ tokens chan struct{} }
+
+// NewSlots returns a limit of n connections, at least 1.
+func NewSlots(n int) *Slots { return &Slots{make(chan struct{}, max(1, n))} }
+
+// take reports whether there was room for one more. A nil Slots has no limit.
+func (s *Slots) take() bool {
+	if s == nil {
+		return true
+	}
+	select {
+	case s.tokens <- struct{}{}:
+		return true
+	default:
+		return false
+	}
+}
+
+// release makes room for another.
+func (s *Slots) release() {
+	if s != nil {
+		<-s.tokens
+	}
 }
 
 // Peer is one running server. Its methods are safe for concurrent use.
 type Peer struct {
-	kind Kind
-	addr netip.AddrPort
-	opts Options
-	ln   *net.TCPListener // nil for Refuse
-	held []net.Conn       // connections of the peer's own: the reserved port of Refuse, the fillers of DropSYN
+	about About
+	addr  netip.AddrPort
+	opts  Options
+	ln    *net.TCPListener // nil for Refuse
+	held  []net.Conn       // connections of the peer's own: the reserved port of Refuse, the fillers of DropSYN
+
+	creds  *Credentials // nil for a kind without TLS
+	tls    *tls.Config  // nil for a kind that shakes no hands
+	script *script      // nil for a kind that does
 
 	done  chan struct{} // closed by Close
 	slots chan struct{} // one token per connection held
@@ -64,19 +101,23 @@ type Peer struct {
 // next meets it. It fails on an unknown kind, on an address that is not loopback, or with the errno of bind(2) or
 // listen(2) (EADDRINUSE for a port that is taken), wrapped.
 func Start(kind Kind, o Options) (*Peer, error) {
-	if _, ok := Lookup(kind); !ok {
+	about, ok := Lookup(kind)
+	if !ok {
 		return nil, fmt.Errorf("start peer: unknown kind %q", string(kind))
 	}
-	o, err := o.withDefaults()
+	o, err := o.withDefaults(kind)
 	if err != nil {
 		return nil, fmt.Errorf("start peer %s: %w", kind, err)
 	}
 	p := &Peer{
-		kind:  kind,
+		about: about,
 		opts:  o,
 		done:  make(chan struct{}),
 		slots: make(chan struct{}, o.MaxConns),
 		conns: make(map[*net.TCPConn]struct{}),
+	}
+	if err := p.prepareTLS(); err != nil {
+		return nil, fmt.Errorf("start peer %s: %w", kind, err)
 	}
 	if err := p.open(); err != nil {
 		p.Close()
@@ -107,7 +148,10 @@ func New(t TB, kind Kind, o Options) *Peer {
 func (p *Peer) Addr() netip.AddrPort { return p.addr }
 
 // Kind is what the peer was started as.
-func (p *Peer) Kind() Kind { return p.kind }
+func (p *Peer) Kind() Kind { return p.about.Kind }
+
+// Credentials are the certificates of a TLS peer; nil for a kind without TLS.
+func (p *Peer) Credentials() *Credentials { return p.creds }
 
 // Close ends the peer: it stops listening, resets every connection that is left and returns when the last of its
 // goroutines has ended. Calling it again does nothing.
@@ -133,7 +177,7 @@ func (p *Peer) Close() {
 	p.wg.Wait()
 }
 
-func (o Options) withDefaults() (Options, error) {
+func (o Options) withDefaults(kind Kind) (Options, error) {
 	if !o.Addr.Addr().IsValid() {
 		o.Addr = netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), o.Addr.Port())
 	}
@@ -143,7 +187,7 @@ func (o Options) withDefaults() (Options, error) {
 	if o.Interval == 0 {
 		o.Interval = DefaultInterval
 	}
-	if o.Delay == 0 {
+	if o.Delay == 0 && kind == Delayed {
 		o.Delay = DefaultDelay
 	}
 	if o.MaxConns == 0 {
@@ -157,7 +201,7 @@ func (o Options) withDefaults() (Options, error) {
 
 // open makes the peer reachable, or for Refuse and DropSYN unreachable.
 func (p *Peer) open() error {
-	if p.kind == Refuse {
+	if p.about.Kind == Refuse {
 		return p.reserve()
 	}
 	// Go listens with the largest backlog that somaxconn allows, so a fast scan does not overflow the accept queue.
@@ -168,7 +212,7 @@ func (p *Peer) open() error {
 	}
 	p.ln = ln.(*net.TCPListener)
 	p.addr = addrPortOf(ln.Addr())
-	if p.kind == DropSYN {
+	if p.about.Kind == DropSYN {
 		return p.fillBacklog()
 	}
 	p.wg.Go(p.accept)
@@ -195,7 +239,13 @@ func (p *Peer) accept() {
 			}
 			continue
 		}
+		if !p.opts.Slots.take() {
+			<-p.slots
+			reset(c)
+			continue
+		}
 		if !p.track(c) {
+			p.opts.Slots.release()
 			<-p.slots
 			reset(c)
 			return
@@ -203,6 +253,7 @@ func (p *Peer) accept() {
 		p.wg.Go(func() {
 			p.behave(c)
 			p.forget(c)
+			p.opts.Slots.release()
 			<-p.slots
 		})
 	}

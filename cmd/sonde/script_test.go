@@ -76,7 +76,9 @@ func scriptPeers(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	if len(args) == 0 {
 		for _, about := range testpeer.Kinds() {
-			args = append(args, string(about.Kind))
+			if !about.TLS && about.StartTLS == "" { // their probe is still to come
+				args = append(args, string(about.Kind))
+			}
 		}
 	}
 	var fleet strings.Builder

@@ -200,7 +200,6 @@ func TestTLSDelay(t *testing.T) {
 func TestTLSCrowd(t *testing.T) {
 	n := testpeer.DefaultMaxConns + 200
 	f := start(t, Config{Kinds: []testpeer.Kind{testpeer.TLS13}, Delay: time.Hour, Descriptors: 2 * n})
-	before := runtime.NumGoroutine()
 	for range n {
 		c, err := dial(f.Targets()[0].Addr)
 		if err != nil {
@@ -208,9 +207,10 @@ func TestTLSCrowd(t *testing.T) {
 		}
 		defer c.Close()
 	}
-	for deadline := time.Now().Add(patience); runtime.NumGoroutine() < before+n; runtime.Gosched() {
+	peer := f.peers[0]
+	for deadline := time.Now().Add(patience); peer.Clients() < n; runtime.Gosched() {
 		if time.Now().After(deadline) {
-			t.Fatalf("%d of %d clients are let in", runtime.NumGoroutine()-before, n)
+			t.Fatalf("%d of %d clients are let in", peer.Clients(), n)
 		}
 	}
 }

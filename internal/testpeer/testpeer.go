@@ -153,6 +153,13 @@ func (p *Peer) Kind() Kind { return p.about.Kind }
 // Credentials are the certificates of a TLS peer; nil for a kind without TLS.
 func (p *Peer) Credentials() *Credentials { return p.creds }
 
+// Clients is how many connections the peer is busy with now.
+func (p *Peer) Clients() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.conns)
+}
+
 // Close ends the peer: it stops listening, resets every connection that is left and returns when the last of its
 // goroutines has ended. Calling it again does nothing.
 func (p *Peer) Close() {

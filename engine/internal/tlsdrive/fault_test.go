@@ -256,10 +256,10 @@ func TestStoppedHandshakesLeaveNothing(t *testing.T) {
 	// The runtime never gives back the descriptor of a goroutine, but uses it again: the first round pays for them.
 	closeAll(parked(t, n))
 	heap, stack := usage()
-	// Counted now: the goroutine of the test before this one may outlive that test by a moment.
+	// The goroutine of an earlier test may outlive it by a moment: there can be fewer than expected, never more.
 	goroutines := runtime.NumGoroutine()
 	drivers := parked(t, n)
-	if got := runtime.NumGoroutine() - goroutines; got != n {
+	if got := runtime.NumGoroutine() - goroutines; got > n {
 		t.Errorf("%d goroutines for %d parked handshakes", got, n)
 	}
 	heapIn, stackIn := usage()

@@ -30,6 +30,10 @@ type About struct {
 	Port uint16
 	// Schemes are the URL schemes that choose this probe ("redis" for redis://host).
 	Schemes []string
+	// TLSPort is the port over TLS for a target that names none, TLSSchemes the URL schemes that choose the probe over TLS
+	// ("https"). 0 and none if TLS has no port and no scheme of its own.
+	TLSPort    uint16
+	TLSSchemes []string
 	// Options names the flags that this probe heeds ("--send"), for `sonde probes` and to warn of flags without effect.
 	Options []string
 	// Reports are the fields of its result.
@@ -62,6 +66,11 @@ type Options struct {
 	NewFrame func() protocol.FrameParser
 	// HTTP is for the http probe.
 	HTTP HTTPOptions
+	// TLS is for every probe that runs over TLS, and for the tls probe.
+	TLS TLSOptions
+	// Greeted says that the server's greeting was read before the exchange begins, as a part of STARTTLS: the exchange
+	// sends first.
+	Greeted bool
 }
 
 // HTTPOptions shape the request of the http probe and what it wants to see.

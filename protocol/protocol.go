@@ -84,6 +84,9 @@ const (
 	// Park: the exchange is over for now; the connection goes IDLE and is kept (held connections and heartbeats). The
 	// exchange and its parser go back; the next heartbeat opens a new exchange.
 	Park
+	// StartTLS: what comes next on this connection is a TLS handshake, as its protocol has agreed (STARTTLS). Only a
+	// [Handshaker] may ask for it, and with nothing to send.
+	StartTLS
 )
 
 // Step is an exchange's answer to an event. The zero Step goes on reading.
@@ -117,14 +120,16 @@ const (
 	EndTooLarge
 	// EndCancelled: we stopped on our own account (shutdown); the peer is not to blame.
 	EndCancelled
+	// EndNoConnection: a [Series] asked for another connection and none was made; the outcome tells why.
+	EndNoConnection
 )
 
 // Exchange is one conversation over an established connection, from the first byte to the verdict. The engine calls it
 // from the loop that owns the connection. After a Done or Park step, or after OnEnd, comes Conclusion and nothing more: it
 // is there that an exchange may give itself back to a pool.
 type Exchange interface {
-	// Begin is called once, when the connection can carry application bytes. Its Step says what to send first; to wait for
-	// the server's greeting it sends nothing.
+	// Begin is called once, when the connection can carry application bytes (and again as [Handshaker] and [Series] say).
+	// Its Step says what to send first; to wait for the server's greeting it sends nothing.
 	Begin() Step
 	// Parser returns the parser for the next frame. It is asked before each frame, so that an exchange may change
 	// formats; it must return the same parser while a frame is incomplete.
@@ -155,6 +160,14 @@ const (
 	OverLimit
 	// Unfinished: the exchange can't judge; how the connection ended says it all (a timeout, a reset).
 	Unfinished
+	// HandshakeRefused: the peer ended the TLS handshake by an alert, or its part of it was wrong (status
+	// handshake-error).
+	HandshakeRefused
+	// Incapable: the TLS handshake failed because our side lacks what the peer chose or wants (status handshake-error,
+	// side local).
+	Incapable
+	// Untrusted: the peer's certificate is not to be believed (status certificate-error).
+	Untrusted
 )
 
 // Conclusion is the end of an exchange. Finding may be nil. What arrived before a failure belongs in the Finding too.

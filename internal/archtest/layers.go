@@ -21,6 +21,9 @@ var bottom = []string{
 	"internal/clock", "internal/histogram", "internal/jsonappend", "internal/kernel/...", "internal/rate", "internal/timewheel",
 }
 
+// probe is what a probe may use.
+var probe = []string{"probes", "probes/internal/...", "protocol/...", "target", "internal/jsonappend"}
+
 // layers is the import rule, from the top down.
 var layers = []layer{
 	{of: "cmd/...", may: slices.Concat([]string{"cmd/...", "watch/...", "bench/...", "scan/...", "serve/...", "engine", "probes/..."}, bottom)},
@@ -33,16 +36,19 @@ var layers = []layer{
 	{of: "engine/...", may: []string{
 		"engine/internal/...", "protocol", "ringbuf",
 		"internal/clock", "internal/histogram", "internal/kernel/...", "internal/rate", "internal/timewheel",
-	}},
+	}, tests: []string{"internal/tlsclient"}},
 
-	// Probes know wire formats and each other only through builtin, which knows them all.
-	{of: "probes", may: []string{"protocol", "target"}},
+	// Probes know wire formats and each other only through builtin, which knows them all. Below any of them may lie TLS
+	// (secure), and below that the part of another protocol that asks for it (starttls).
+	{of: "probes", may: []string{"protocol", "protocol/tlswire", "target"}},
+	{of: "probes/secure/...", may: slices.Concat([]string{"probes/secure/...", "probes/starttls", "internal/tlsclient"}, probe)},
+	{of: "probes/tls/...", may: slices.Concat([]string{"probes/tls/...", "probes/secure", "probes/starttls", "internal/tlsclient"}, probe)},
 	{
 		// Its tests hold the probes against the healthy peers.
 		of: "probes/builtin", may: []string{"probes", "probes/*"}, tests: []string{"protocol", "target"},
 	},
-	{of: "probes/internal/...", may: []string{"probes", "probes/internal/...", "protocol/...", "target", "internal/jsonappend"}},
-	{of: "probes/...", may: []string{"probes", "probes/internal/...", "protocol/...", "target", "internal/jsonappend"}},
+	{of: "probes/internal/tlsfacts", may: slices.Concat([]string{"internal/tlsclient"}, probe)},
+	{of: "probes/...", may: probe},
 	{of: "docs/...", may: []string{"probes", "protocol/...", "target", "internal/jsonappend"}}, // worked examples
 
 	// Wire formats know the contract only: bytes in, frames out.

@@ -5,29 +5,25 @@ import (
 	"net"
 	"testing"
 
-	"sonde/internal/clock"
+	"sonde/internal/tlsclient"
 )
 
 // BenchmarkHandshake is a whole handshake, the server's part included, by the driver and by a plain client over net.Pipe
-// with a goroutine at each end. ours-ns is the client's part.
+// with a goroutine at each end.
 func BenchmarkHandshake(b *testing.B) {
 	server := serverConfig(b, tls.VersionTLS13, "ecdsa")
-	cfg := config(b, Offer{})
+	cfg := config(b, tlsclient.Offer{})
 	b.Run("driver", func(b *testing.B) {
-		clk := clock.NewSystem()
-		var ours int64
 		b.ReportAllocs()
 		for b.Loop() {
-			d, p := New(cfg, clk), &peer{}
+			d, p := New(cfg), &peer{}
 			p.run(server, (*tls.Conn).Handshake)
 			if _, err := shake(b, d, p, whole); err != nil {
 				b.Fatal(err)
 			}
-			ours += d.CPU().Nanoseconds()
 			d.Close()
 			p.wire.co.stop()
 		}
-		b.ReportMetric(float64(ours)/float64(b.N), "ours-ns/op")
 	})
 	b.Run("pipe", func(b *testing.B) {
 		b.ReportAllocs()
@@ -74,7 +70,7 @@ func BenchmarkIdle(b *testing.B) {
 
 // BenchmarkRead is one record of 1 KiB.
 func BenchmarkRead(b *testing.B) {
-	d, p := start(b, Offer{}), newPeer(b, serverConfig(b, tls.VersionTLS13, "ecdsa"), handshakeOnly)
+	d, p := start(b, tlsclient.Offer{}), newPeer(b, serverConfig(b, tls.VersionTLS13, "ecdsa"), handshakeOnly)
 	rest, err := shake(b, d, p, whole)
 	if err != nil {
 		b.Fatal(err)

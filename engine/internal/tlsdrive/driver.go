@@ -18,7 +18,7 @@
 // # What is left to the caller
 //
 // Limits of time, the socket, the peer's FIN (a Driver never hears of it: close it), and what the certificates are worth
-// (see [Verify]). [Offer] makes configurations that suit a probe.
+// (see tlsclient.Verify). tlsclient.Offer makes configurations that suit a probe.
 package tlsdrive
 
 import (
@@ -27,18 +27,13 @@ import (
 	"errors"
 	"iter"
 	"net"
-	"time"
-
-	"sonde/internal/clock"
 )
 
 // Driver is one TLS connection, client side. Make it with [New]; it is not safe for concurrent use.
 type Driver struct {
-	conn   *tls.Conn
-	wire   wire // what conn takes for the network
-	clk    clock.Clock
-	stage  stage
-	inside int64 // nanoseconds, see CPU
+	conn  *tls.Conn
+	wire  wire // what conn takes for the network
+	stage stage
 	// err is why the handshake failed, or what the last Read ended with. Sticky.
 	err error
 	// final is what was known at Close; nil until then.
@@ -68,15 +63,15 @@ type coroutine struct {
 var errUnfinished = errors.New("tls handshake did not return")
 
 // New makes a client with cfg, which it shares and does not change; like [tls.Client], it wants cfg.ServerName or
-// cfg.InsecureSkipVerify. Nothing runs until Handshake. The clock is read only there.
+// cfg.InsecureSkipVerify. Nothing runs until Handshake.
 //
 // New panics if cfg allows renegotiation: that is a handshake within Read, which has nowhere to park.
 // The callbacks in cfg run inside Handshake and Read: they must not block and not call the Driver.
-func New(cfg *tls.Config, clk clock.Clock) *Driver {
+func New(cfg *tls.Config) *Driver {
 	if cfg.Renegotiation != tls.RenegotiateNever {
 		panic("tlsdrive: the configuration allows renegotiation")
 	}
-	d := &Driver{clk: clk}
+	d := &Driver{}
 	d.conn = tls.Client(&d.wire, cfg)
 	return d
 }
@@ -110,9 +105,7 @@ func (d *Driver) Handshake(in []byte) (used int, done bool, err error) {
 
 	co := d.wire.co
 	d.wire.in = in
-	began := d.clk.Now()
 	_, parked := co.resume()
-	d.inside += d.clk.Now() - began
 	used = len(in) - len(d.wire.in)
 	d.wire.in = nil
 	if parked {
@@ -212,7 +205,7 @@ func (d *Driver) usable(call string) error {
 }
 
 // Outgoing is the ciphertext to be written to the peer, in order; empty if there is none. The memory is the Driver's and
-// stays as it is until the next call of any method but State and CPU. Tell with Sent how much went out.
+// stays as it is until the next call of any method but State. Tell with Sent how much went out.
 func (d *Driver) Outgoing() []byte { return d.wire.out }
 
 // Sent takes the first n bytes off Outgoing. When none are left the buffer is given up, so that an idle connection
@@ -241,10 +234,6 @@ func (d *Driver) State() tls.ConnectionState {
 		return d.conn.ConnectionState()
 	}
 }
-
-// CPU is the time spent inside crypto/tls during the handshake, that is, our part of its duration. It is taken from the
-// clock around each step: if the thread lost its processor meanwhile, that time is in it.
-func (d *Driver) CPU() time.Duration { return time.Duration(d.inside) }
 
 // Close stops the handshake if one is parked, and gives up all memory but what State needs. No bytes are sent and
 // Outgoing is empty afterwards; for a polite end call CloseNotify before and write Outgoing. A second Close does nothing.

@@ -9,7 +9,7 @@ import (
 	"net"
 	"testing"
 
-	"sonde/internal/clock"
+	"sonde/internal/tlsclient"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -92,7 +92,7 @@ func TestAsPlainClient(t *testing.T) {
 			server.NextProtos = []string{"h2", "http/1.1"}
 			server.Certificates[0].OCSPStaple = []byte("staple")
 			server.Certificates[0].SignedCertificateTimestamps = [][]byte{[]byte("sct")}
-			offer := Offer{ServerName: "a.test", ALPN: []string{"http/1.1"}}
+			offer := tlsclient.Offer{ServerName: "a.test", ALPN: []string{"http/1.1"}}
 			want := overPipe(t, config(t, offer), server)
 			for name, split := range splits() {
 				t.Run(tls.VersionName(v)+" "+kind+" "+name, func(t *testing.T) {
@@ -135,13 +135,13 @@ func TestAsPlainClient(t *testing.T) {
 }
 
 func TestEverySuite(t *testing.T) {
-	for _, id := range Suites() {
+	for _, id := range tlsclient.Suites() {
 		t.Run(tls.CipherSuiteName(id), func(t *testing.T) {
 			kinds := []string{"rsa", "ecdsa"}
 			for _, kind := range kinds {
 				server := serverConfig(t, tls.VersionTLS12, kind)
 				server.CipherSuites = []uint16{id}
-				d, p := start(t, Offer{}), newPeer(t, server, handshakeOnly)
+				d, p := start(t, tlsclient.Offer{}), newPeer(t, server, handshakeOnly)
 				if _, err := shake(t, d, p, whole); err != nil {
 					continue // a suite is for one kind of key
 				}
@@ -160,7 +160,7 @@ func TestHelloRetryRequest(t *testing.T) {
 	server.CurvePreferences = []tls.CurveID{tls.CurveP384}
 	for name, split := range splits() {
 		t.Run(name, func(t *testing.T) {
-			d, p := start(t, Offer{}), newPeer(t, server, handshakeOnly)
+			d, p := start(t, tlsclient.Offer{}), newPeer(t, server, handshakeOnly)
 			if _, err := shake(t, d, p, split()); err != nil {
 				t.Fatal(err)
 			}
@@ -177,7 +177,7 @@ func TestClientCertificate(t *testing.T) {
 			server := serverConfig(t, v, "rsa")
 			server.ClientAuth = tls.RequireAnyClientCert
 
-			offer := Offer{Certificates: []tls.Certificate{certify(t, "ecdsa", nil, nil)}}
+			offer := tlsclient.Offer{Certificates: []tls.Certificate{certify(t, "ecdsa", nil, nil)}}
 			d, p := start(t, offer), newPeer(t, server, handshakeOnly)
 			if _, err := shake(t, d, p, oneByOne); err != nil {
 				t.Fatal(err)
@@ -186,7 +186,7 @@ func TestClientCertificate(t *testing.T) {
 				t.Errorf("the server saw %d certificates, want 1", got)
 			}
 
-			d, p = start(t, Offer{}), newPeer(t, server, handshakeOnly)
+			d, p = start(t, tlsclient.Offer{}), newPeer(t, server, handshakeOnly)
 			rest, err := shake(t, d, p, oneByOne)
 			if v == tls.VersionTLS13 {
 				if err != nil {
@@ -208,9 +208,9 @@ func TestResumption(t *testing.T) {
 			t.Run(tls.VersionName(v)+" "+name, func(t *testing.T) {
 				split := split()
 				server := serverConfig(t, v, "ecdsa")
-				session := &Session{}
+				session := &tlsclient.Session{}
 				// No name: what crypto/tls would take for the key is the same for all targets.
-				offer := Offer{Session: session}
+				offer := tlsclient.Offer{Session: session}
 				for i, want := range []bool{false, true} {
 					d, p := start(t, offer), newPeer(t, server, handshakeOnly)
 					if session.Held() != want {
@@ -227,43 +227,13 @@ func TestResumption(t *testing.T) {
 						t.Errorf("tickets: got %q, %v", plain, err)
 					}
 				}
-				other := start(t, Offer{Session: &Session{}})
+				other := start(t, tlsclient.Offer{Session: &tlsclient.Session{}})
 				p := newPeer(t, server, handshakeOnly)
 				if _, err := shake(t, other, p, split); err != nil || other.State().DidResume {
 					t.Errorf("another target: resumed %v, %v", other.State().DidResume, err)
 				}
 			})
 		}
-	}
-}
-
-// ticking is a clock that goes on by 1 us at each look.
-type ticking struct {
-	clock.System
-	now int64
-}
-
-func (c *ticking) Now() int64 {
-	c.now += 1000
-	return c.now
-}
-
-func TestCPU(t *testing.T) {
-	d := New(config(t, Offer{}), &ticking{})
-	defer d.Close()
-	p := newPeer(t, serverConfig(t, tls.VersionTLS12, "ecdsa"), handshakeOnly)
-	if d.CPU() != 0 {
-		t.Errorf("before the start: got %v", d.CPU())
-	}
-	// The hello, the server's first flight, its Finished: three steps.
-	if _, err := shake(t, d, p, whole); err != nil {
-		t.Fatal(err)
-	}
-	if got := d.CPU().Microseconds(); got != 3 {
-		t.Errorf("got %d us, want 3", got)
-	}
-	if _, err := d.Write([]byte("x")); err != nil || d.CPU().Microseconds() != 3 {
-		t.Errorf("Write counts as handshake: %v, %v", d.CPU(), err)
 	}
 }
 
@@ -278,10 +248,10 @@ func TestLife(t *testing.T) {
 		f()
 	}
 	panics("a configuration that renegotiates", func() {
-		New(&tls.Config{InsecureSkipVerify: true, Renegotiation: tls.RenegotiateOnceAsClient}, clock.NewSystem())
+		New(&tls.Config{InsecureSkipVerify: true, Renegotiation: tls.RenegotiateOnceAsClient})
 	})
 
-	d := New(config(t, Offer{}), clock.NewSystem())
+	d := New(config(t, tlsclient.Offer{}))
 	panics("Read before the handshake", func() { _, _, _ = d.Read(make([]byte, 1), nil) })
 	panics("Write before the handshake", func() { _, _ = d.Write(nil) })
 	if _, _, err := d.Handshake(nil); err != nil || len(d.Outgoing()) == 0 {
@@ -303,11 +273,11 @@ func TestLife(t *testing.T) {
 	if _, err := d.Write([]byte("x")); err != net.ErrClosed {
 		t.Errorf("Write after Close: got %v", err)
 	}
-	if len(d.Outgoing()) != 0 || d.CPU() <= 0 {
-		t.Errorf("after Close: %d bytes to send, CPU %v", len(d.Outgoing()), d.CPU())
+	if len(d.Outgoing()) != 0 {
+		t.Errorf("after Close: %d bytes to send", len(d.Outgoing()))
 	}
 
-	unused := New(config(t, Offer{}), clock.NewSystem())
+	unused := New(config(t, tlsclient.Offer{}))
 	unused.Close()
 	if unused.State().Version != 0 {
 		t.Error("an unused driver has a version")
@@ -316,9 +286,9 @@ func TestLife(t *testing.T) {
 
 // A panic of a callback reaches the loop, and Close works after it.
 func TestPanicInCallback(t *testing.T) {
-	cfg := config(t, Offer{})
+	cfg := config(t, tlsclient.Offer{})
 	cfg.VerifyConnection = func(tls.ConnectionState) error { panic("bug") }
-	d := New(cfg, clock.NewSystem())
+	d := New(cfg)
 	p := newPeer(t, serverConfig(t, tls.VersionTLS13, "ecdsa"), handshakeOnly)
 	func() {
 		defer func() {
@@ -340,7 +310,7 @@ func TestPanicInCallback(t *testing.T) {
 
 // Nothing that is empty is kept, and reading allocates no more than crypto/tls does: a reader for each record.
 func TestBuffersGivenUp(t *testing.T) {
-	d, p := start(t, Offer{}), newPeer(t, serverConfig(t, tls.VersionTLS13, "ecdsa"), handshakeOnly)
+	d, p := start(t, tlsclient.Offer{}), newPeer(t, serverConfig(t, tls.VersionTLS13, "ecdsa"), handshakeOnly)
 	rest, err := shake(t, d, p, whole)
 	if err != nil {
 		t.Fatal(err)

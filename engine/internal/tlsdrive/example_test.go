@@ -5,18 +5,18 @@ import (
 	"fmt"
 
 	"sonde/engine/internal/tlsdrive"
-	"sonde/internal/clock"
+	"sonde/internal/tlsclient"
 )
 
 // The loop's part of a handshake: send what is outgoing, hand in what arrives. This server does not speak TLS 1.2 or
 // above, and says so.
 func ExampleDriver() {
-	cfg, err := tlsdrive.Offer{ServerName: "old.test", MinVersion: tls.VersionTLS12}.Config()
+	cfg, err := tlsclient.Offer{ServerName: "old.test", MinVersion: tls.VersionTLS12}.Config()
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	d := tlsdrive.New(cfg, clock.NewSystem())
+	d := tlsdrive.New(cfg)
 	defer d.Close()
 
 	_, done, err := d.Handshake(nil)

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"sonde/internal/clock"
+	"sonde/internal/tlsclient"
 )
 
 // afterwards reports goroutines above the number that there were. The test's own ones have ended by then: coroutines end
@@ -22,8 +22,8 @@ func afterwards(t *testing.T, before int) {
 }
 
 // transcript is what a server of this version sends in a whole handshake, by flights.
-func transcript(t *testing.T, server *tls.Config, offer Offer) (flights [][]byte) {
-	d, p := New(config(t, offer), clock.NewSystem()), newPeer(t, server, handshakeOnly)
+func transcript(t *testing.T, server *tls.Config, offer tlsclient.Offer) (flights [][]byte) {
+	d, p := New(config(t, offer)), newPeer(t, server, handshakeOnly)
 	defer d.Close()
 	defer p.wire.co.stop()
 	if _, _, err := d.Handshake(nil); err != nil {
@@ -45,12 +45,12 @@ func TestCloseAnywhere(t *testing.T) {
 	before := runtime.NumGoroutine()
 	for _, v := range versions {
 		server := serverConfig(t, v, "ecdsa")
-		offer := Offer{Certificates: []tls.Certificate{certify(t, "ecdsa", nil, nil)}}
+		offer := tlsclient.Offer{Certificates: []tls.Certificate{certify(t, "ecdsa", nil, nil)}}
 		server.ClientAuth = tls.RequestClientCert
 		flights := transcript(t, server, offer)
 		for number, flight := range flights {
 			for cut := 0; cut < len(flight); cut += 13 {
-				d, p := New(config(t, offer), clock.NewSystem()), newPeer(t, server, handshakeOnly)
+				d, p := New(config(t, offer)), newPeer(t, server, handshakeOnly)
 				if _, _, err := d.Handshake(nil); err != nil {
 					t.Fatal(err)
 				}
@@ -100,7 +100,7 @@ func TestAlerts(t *testing.T) {
 			c.VerifyConnection = func(tls.ConnectionState) error { return refuse }
 		}, true, 42},
 	}
-	offer := Offer{ALPN: []string{"imap"}, Certificates: []tls.Certificate{certify(t, "rsa", nil, nil)}}
+	offer := tlsclient.Offer{ALPN: []string{"imap"}, Certificates: []tls.Certificate{certify(t, "rsa", nil, nil)}}
 	for _, tt := range tests {
 		for _, v := range versions {
 			for name, split := range splits() {
@@ -130,7 +130,7 @@ func TestAlerts(t *testing.T) {
 
 func TestNotTLS(t *testing.T) {
 	for _, said := range []string{"SSH-2.0-OpenSSH_9.2\r\n", "HTTP/1.1 400 Bad Request\r\n\r\n", "220 mail\r\n", "\x00\x00\x00\x00\x00\x00"} {
-		d := start(t, Offer{})
+		d := start(t, tlsclient.Offer{})
 		if _, _, err := d.Handshake(nil); err != nil {
 			t.Fatal(err)
 		}
@@ -153,7 +153,7 @@ func TestNotTLS(t *testing.T) {
 func TestHugeCertificate(t *testing.T) {
 	server := serverConfig(t, tls.VersionTLS12, "ecdsa")
 	for _, announced := range []int{1<<24 - 1, 256<<10 + 1, 256 << 10} {
-		d, p := start(t, Offer{}), newPeer(t, server, handshakeOnly)
+		d, p := start(t, tlsclient.Offer{}), newPeer(t, server, handshakeOnly)
 		if _, _, err := d.Handshake(nil); err != nil {
 			t.Fatal(err)
 		}
@@ -193,7 +193,7 @@ func TestHugeCertificate(t *testing.T) {
 
 // Records that lead nowhere do not keep crypto/tls busy for ever.
 func TestUselessRecords(t *testing.T) {
-	d := start(t, Offer{})
+	d := start(t, tlsclient.Offer{})
 	if _, _, err := d.Handshake(nil); err != nil {
 		t.Fatal(err)
 	}
@@ -222,12 +222,11 @@ func usage() (heap, stack uint64) {
 // parked makes n drivers whose handshake is parked: most wait for the ServerHello, every tenth is some way into the
 // server's flight.
 func parked(t *testing.T, n int) []*Driver {
-	cfg := config(t, Offer{})
+	cfg := config(t, tlsclient.Offer{})
 	server := serverConfig(t, tls.VersionTLS13, "ecdsa")
-	clk := clock.NewSystem()
 	drivers := make([]*Driver, n)
 	for i := range drivers {
-		d := New(cfg, clk)
+		d := New(cfg)
 		drivers[i] = d
 		if _, _, err := d.Handshake(nil); err != nil {
 			t.Fatal(err)
@@ -281,12 +280,11 @@ func TestStoppedHandshakesLeaveNothing(t *testing.T) {
 
 // idle makes n idle connections of which only the client's end is left, and returns the heap that one takes.
 func idle(t testing.TB, server *tls.Config, n int) (perConn uint64) {
-	cfg := config(t, Offer{})
-	clk := clock.NewSystem()
+	cfg := config(t, tlsclient.Offer{})
 	drivers := make([]*Driver, n)
 	before, _ := usage()
 	for i := range drivers {
-		d := New(cfg, clk)
+		d := New(cfg)
 		p := &peer{}
 		p.run(server, handshakeOnly)
 		rest, err := shake(t, d, p, whole)

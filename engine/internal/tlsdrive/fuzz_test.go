@@ -4,7 +4,7 @@ import (
 	"crypto/tls"
 	"testing"
 
-	"sonde/internal/clock"
+	"sonde/internal/tlsclient"
 )
 
 // FuzzHandshake feeds the driver any bytes in any pieces: from the start on, or after some real bytes of a server's
@@ -24,11 +24,10 @@ func FuzzHandshake(f *testing.F) {
 		false: serverConfig(f, tls.VersionTLS12, "ecdsa"),
 		true:  serverConfig(f, tls.VersionTLS13, "ecdsa"),
 	}
-	cfg := config(f, Offer{ServerName: "a.test", ALPN: []string{"h2"}})
-	clk := clock.NewSystem()
+	cfg := config(f, tlsclient.Offer{ServerName: "a.test", ALPN: []string{"h2"}})
 	f.Fuzz(func(t *testing.T, after uint16, seed uint64, tls13 bool, data []byte) {
 		split := pieces(seed)
-		d, p := New(cfg, clk), newPeer(t, servers[tls13], handshakeOnly)
+		d, p := New(cfg), newPeer(t, servers[tls13], handshakeOnly)
 		if _, _, err := d.Handshake(nil); err != nil {
 			t.Fatal(err)
 		}

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"sonde/internal/clock"
+	"sonde/internal/tlsclient"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -24,7 +24,7 @@ func heard(t *testing.T, cfg *tls.Config) *tls.ClientHelloInfo {
 		hello = h
 		return nil, errors.New("seen")
 	}}
-	d, p := New(cfg, clock.NewSystem()), newPeer(t, server, handshakeOnly)
+	d, p := New(cfg), newPeer(t, server, handshakeOnly)
 	defer d.Close()
 	if _, _, err := d.Handshake(nil); err != nil {
 		t.Fatal(err)
@@ -38,7 +38,7 @@ func heard(t *testing.T, cfg *tls.Config) *tls.ClientHelloInfo {
 
 func TestOffer(t *testing.T) {
 	all := []uint16{tls.VersionTLS13, tls.VersionTLS12, tls.VersionTLS11, tls.VersionTLS10}
-	h := heard(t, config(t, Offer{}))
+	h := heard(t, config(t, tlsclient.Offer{}))
 	if diff := cmp.Diff(all, h.SupportedVersions); diff != "" {
 		t.Errorf("versions, want to got:\n%s", diff)
 	}
@@ -58,7 +58,7 @@ func TestOffer(t *testing.T) {
 		t.Errorf("got name %q and protocols %q", h.ServerName, h.SupportedProtos)
 	}
 
-	h = heard(t, config(t, Offer{
+	h = heard(t, config(t, tlsclient.Offer{
 		ServerName: "a.test", ALPN: []string{"h2", "http/1.1"}, MaxVersion: tls.VersionTLS12,
 		Groups: []tls.CurveID{tls.CurveP384}, Suites: []uint16{tls.TLS_RSA_WITH_RC4_128_SHA},
 	}))
@@ -67,10 +67,10 @@ func TestOffer(t *testing.T) {
 		!cmp.Equal(h.CipherSuites, []uint16{tls.TLS_RSA_WITH_RC4_128_SHA}) {
 		t.Errorf("got %+v", h)
 	}
-	if h := heard(t, config(t, Offer{ServerName: "127.0.0.1"})); h.ServerName != "" {
+	if h := heard(t, config(t, tlsclient.Offer{ServerName: "127.0.0.1"})); h.ServerName != "" {
 		t.Errorf("an address was sent as a name: %q", h.ServerName)
 	}
-	h = heard(t, config(t, Offer{Groups: []tls.CurveID{tls.X25519, tls.X25519MLKEM768}}))
+	h = heard(t, config(t, tlsclient.Offer{Groups: []tls.CurveID{tls.X25519, tls.X25519MLKEM768}}))
 	if diff := cmp.Diff([]tls.CurveID{tls.X25519MLKEM768, tls.X25519}, h.SupportedCurves); diff != "" {
 		t.Errorf("with a hybrid, want to got:\n%s", diff)
 	}
@@ -79,20 +79,20 @@ func TestOffer(t *testing.T) {
 func TestOfferRefused(t *testing.T) {
 	tests := []struct {
 		name  string
-		offer Offer
+		offer tlsclient.Offer
 		want  string
 	}{
-		{"SSL 3.0", Offer{MinVersion: 0x0300}, "crypto/tls has TLS 1.0 to TLS 1.3"},
-		{"TLS 1.4", Offer{MaxVersion: 0x0305}, "crypto/tls has TLS 1.0 to TLS 1.3"},
-		{"turned round", Offer{MinVersion: tls.VersionTLS13, MaxVersion: tls.VersionTLS12}, "no supported versions"},
-		{"unknown suite", Offer{Suites: []uint16{0x1234}}, "suite 0x1234"},
-		{"suite of TLS 1.3", Offer{Suites: []uint16{tls.TLS_AES_128_GCM_SHA256}}, "can't choose it"},
-		{"unknown group", Offer{Groups: []tls.CurveID{30}}, "group CurveID(30)"},
-		{"hybrid below TLS 1.3", Offer{Groups: []tls.CurveID{tls.X25519MLKEM768}, MaxVersion: tls.VersionTLS12}, ""},
-		{"empty protocol", Offer{ALPN: []string{""}}, "NextProtos"},
-		{"long protocol", Offer{ALPN: []string{strings.Repeat("x", 256)}}, "NextProtos"},
-		{"ECH that is none", Offer{ECH: []byte("rubbish")}, ""},
-		{"ECH below TLS 1.3", Offer{ECH: echConfig(t, "outer.test", nil), MaxVersion: tls.VersionTLS12}, ""},
+		{"SSL 3.0", tlsclient.Offer{MinVersion: 0x0300}, "crypto/tls has TLS 1.0 to TLS 1.3"},
+		{"TLS 1.4", tlsclient.Offer{MaxVersion: 0x0305}, "crypto/tls has TLS 1.0 to TLS 1.3"},
+		{"turned round", tlsclient.Offer{MinVersion: tls.VersionTLS13, MaxVersion: tls.VersionTLS12}, "no supported versions"},
+		{"unknown suite", tlsclient.Offer{Suites: []uint16{0x1234}}, "suite 0x1234"},
+		{"suite of TLS 1.3", tlsclient.Offer{Suites: []uint16{tls.TLS_AES_128_GCM_SHA256}}, "can't choose it"},
+		{"unknown group", tlsclient.Offer{Groups: []tls.CurveID{30}}, "group CurveID(30)"},
+		{"hybrid below TLS 1.3", tlsclient.Offer{Groups: []tls.CurveID{tls.X25519MLKEM768}, MaxVersion: tls.VersionTLS12}, ""},
+		{"empty protocol", tlsclient.Offer{ALPN: []string{""}}, "NextProtos"},
+		{"long protocol", tlsclient.Offer{ALPN: []string{strings.Repeat("x", 256)}}, "NextProtos"},
+		{"ECH that is none", tlsclient.Offer{ECH: []byte("rubbish")}, ""},
+		{"ECH below TLS 1.3", tlsclient.Offer{ECH: echConfig(t, "outer.test", nil), MaxVersion: tls.VersionTLS12}, ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -140,7 +140,7 @@ func TestECH(t *testing.T) {
 	server := serverConfig(t, tls.VersionTLS13, "ecdsa")
 
 	server.EncryptedClientHelloKeys = []tls.EncryptedClientHelloKey{key}
-	d, p := start(t, Offer{ServerName: "a.test", ECH: list}), newPeer(t, server, handshakeOnly)
+	d, p := start(t, tlsclient.Offer{ServerName: "a.test", ECH: list}), newPeer(t, server, handshakeOnly)
 	if _, err := shake(t, d, p, oneByOne); err != nil {
 		t.Fatal(err)
 	}
@@ -150,7 +150,7 @@ func TestECH(t *testing.T) {
 
 	// The rejecting server's certificate is for another name and signs itself: a finding, not an obstacle.
 	server.EncryptedClientHelloKeys = []tls.EncryptedClientHelloKey{other}
-	d, p = start(t, Offer{ServerName: "a.test", ECH: list}), newPeer(t, server, handshakeOnly)
+	d, p = start(t, tlsclient.Offer{ServerName: "a.test", ECH: list}), newPeer(t, server, handshakeOnly)
 	_, err := shake(t, d, p, oneByOne)
 	var rejected *tls.ECHRejectionError
 	if !errors.As(err, &rejected) {
@@ -199,7 +199,7 @@ func TestVerify(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			err = Verify(chain, VerifyOptions{Roots: roots, Name: tt.host, Time: epoch})
+			err = tlsclient.Verify(chain, tlsclient.VerifyOptions{Roots: roots, Name: tt.host, Time: epoch})
 			var invalid x509.CertificateInvalidError
 			var unknown x509.UnknownAuthorityError
 			var misfit x509.HostnameError
@@ -213,7 +213,7 @@ func TestVerify(t *testing.T) {
 			}
 		})
 	}
-	if Verify(nil, VerifyOptions{Roots: roots, Time: time.Time{}}) == nil {
+	if tlsclient.Verify(nil, tlsclient.VerifyOptions{Roots: roots, Time: time.Time{}}) == nil {
 		t.Error("no certificate is good")
 	}
 }

@@ -19,7 +19,7 @@ import (
 	"testing"
 	"time"
 
-	"sonde/internal/clock"
+	"sonde/internal/tlsclient"
 )
 
 // peer is a crypto/tls server that runs as a coroutine for its whole life, so that a test is one thread and every byte
@@ -211,12 +211,12 @@ func serverConfig(t testing.TB, version uint16, kind string) *tls.Config {
 		Certificates: []tls.Certificate{certify(t, kind, nil, nil)},
 		MinVersion:   version,
 		MaxVersion:   version,
-		CipherSuites: Suites(),
+		CipherSuites: tlsclient.Suites(),
 	}
 }
 
 // config is the offer's configuration.
-func config(t testing.TB, o Offer) *tls.Config {
+func config(t testing.TB, o tlsclient.Offer) *tls.Config {
 	t.Helper()
 	cfg, err := o.Config()
 	if err != nil {
@@ -226,9 +226,9 @@ func config(t testing.TB, o Offer) *tls.Config {
 }
 
 // start makes a driver for the offer that the test closes.
-func start(t testing.TB, o Offer) *Driver {
+func start(t testing.TB, o tlsclient.Offer) *Driver {
 	t.Helper()
-	d := New(config(t, o), clock.NewSystem())
+	d := New(config(t, o))
 	t.Cleanup(d.Close)
 	return d
 }

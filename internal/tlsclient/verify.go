@@ -1,4 +1,4 @@
-package tlsdrive
+package tlsclient
 
 import (
 	"crypto/x509"

@@ -288,7 +288,7 @@ func (l *loop) launch(slot uint32, fd int, dueAt, dialedAt int64) {
 // undialed is the outcome of a job that never became a connection.
 func undialed(job Job, cause Cause, now int64, call socket.Call, errno syscall.Errno) Outcome {
 	return Outcome{ID: job.ID, Cause: cause, State: Init, Call: call, Errno: errno, EndedAt: now,
-		SchedDelay: Absent, Connect: Absent, KernelRTT: Absent, FirstByte: Absent, Total: Absent}
+		SchedDelay: Absent, Connect: Absent, KernelRTT: Absent, TLS: Absent, TLSWait: Absent, FirstByte: Absent, Total: Absent}
 }
 
 // isShortOfFDs tells the errnos that mean "not now" because a resource of this process or system is out: socket(2),

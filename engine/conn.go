@@ -311,7 +311,7 @@ func (l *loop) end(slot uint32, o Outcome) {
 func (l *loop) outcome(slot uint32, cause Cause, call socket.Call, errno syscall.Errno) Outcome {
 	r, f := &l.table.rows[slot], l.flight(slot)
 	o := Outcome{ID: r.id, Cause: cause, State: r.state, Call: call, Errno: errno, DialedAt: f.dialedAt, EndedAt: l.now,
-		SchedDelay: Absent, Connect: Absent, KernelRTT: Absent, FirstByte: Absent, Total: Absent}
+		SchedDelay: Absent, Connect: Absent, KernelRTT: Absent, TLS: Absent, TLSWait: Absent, FirstByte: Absent, Total: Absent}
 	if f.dialedAt != 0 {
 		o.SchedDelay = time.Duration(max(f.dialedAt-f.dueAt, 0))
 		o.Total = time.Duration(max(l.now-f.dialedAt, 0))

@@ -17,11 +17,13 @@ type Stats struct {
 	Opened      uint64 // sockets; Opened minus Closed is what is open now, and zero at the end
 	Closed      uint64
 	Established uint64
-	FDWaits     uint64 // times that admission waited for a descriptor
-	PortWaits   uint64 // jobs that waited for a local port
-	BufferWaits uint64 // times that a read waited for a buffer
-	StaleEvents uint64 // events of an earlier use of a slot, ignored
-	Illegal     uint64 // illegal changes of state: bugs of ours
+	// HandshakesMax is how many TLS handshakes were under way at once.
+	HandshakesMax int64
+	FDWaits       uint64 // times that admission waited for a descriptor
+	PortWaits     uint64 // jobs that waited for a local port
+	BufferWaits   uint64 // times that a read waited for a buffer
+	StaleEvents   uint64 // events of an earlier use of a slot, ignored
+	Illegal       uint64 // illegal changes of state: bugs of ours
 	// LoopLag is how late the loops were: for each batch the longer of how long it kept the loop from polling and how much
 	// after its moment a timer was served. It is complete once the engine has ended.
 	LoopLag *histogram.Histogram

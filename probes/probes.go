@@ -34,6 +34,8 @@ type About struct {
 	// ("https"). 0 and none if TLS has no port and no scheme of its own.
 	TLSPort    uint16
 	TLSSchemes []string
+	// ALPN are the protocols that the probe offers over TLS (RFC 7301) unless the user names others; nil: none.
+	ALPN []string
 	// Options names the flags that this probe heeds ("--send"), for `sonde probes` and to warn of flags without effect.
 	Options []string
 	// Reports are the fields of its result.

@@ -93,21 +93,11 @@ func (e *exchange) greeted(f protocol.Frame) protocol.Step {
 	if status == "BYE" {
 		return e.refused("the greeting", nil)
 	}
-	if list, ok := capabilityCode(string(e.parser.Text())); ok {
-		e.takeCapabilities(list)
+	if list, ok := e.parser.Capabilities(); ok {
+		e.takeCapabilities(string(list))
 		return protocol.Step{Send: logout, Then: protocol.Done}
 	}
 	return protocol.Step{Send: capability}
-}
-
-// capabilityCode returns the list in the response code "[CAPABILITY ...]" that a text begins with (RFC 9051 s.7.1).
-func capabilityCode(text string) (list string, ok bool) {
-	const code = "[CAPABILITY "
-	if len(text) < len(code) || !strings.EqualFold(text[:len(code)], code) {
-		return "", false
-	}
-	list, _, ok = strings.Cut(text[len(code):], "]")
-	return list, ok
 }
 
 func (e *exchange) takeCapabilities(list string) {

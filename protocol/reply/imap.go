@@ -159,6 +159,21 @@ func (p *IMAP) Word() []byte { return p.word }
 // Text is what follows Word, literals included.
 func (p *IMAP) Text() []byte { return p.text }
 
+// Capabilities is the list of capabilities, separated by spaces, that the response tells: an untagged CAPABILITY (RFC 9051
+// s.7.2.2), or a status with the response code of that name (RFC 9051 s.7.1), as many greetings have. ok is false if it
+// tells none.
+func (p *IMAP) Capabilities() (list []byte, ok bool) {
+	if p.Is("CAPABILITY") {
+		return p.text, string(p.tag) == "*"
+	}
+	const code = "[CAPABILITY "
+	if !isStatus(p.word) || len(p.text) < len(code) || !bytes.EqualFold(p.text[:len(code)], []byte(code)) {
+		return nil, false
+	}
+	list, _, ok = bytes.Cut(p.text[len(code):], []byte("]"))
+	return list, ok
+}
+
 // Is reports whether Word is name, whatever the case of either.
 func (p *IMAP) Is(name string) bool { return isAny(p.word, name) }
 

@@ -233,6 +233,29 @@ func TestIMAPAccessors(t *testing.T) {
 	}
 }
 
+func TestIMAPCapabilities(t *testing.T) {
+	for _, tc := range []struct {
+		stream, list string
+		ok           bool
+	}{
+		{"* CAPABILITY IMAP4rev2 STARTTLS\r\n", "IMAP4rev2 STARTTLS", true},
+		{"* OK [capability IMAP4rev2 IDLE] ready ]\r\n", "IMAP4rev2 IDLE", true},
+		{"a1 OK [CAPABILITY ] done\r\n", "", true},
+		{"* OK [CAPABILITY IMAP4rev2\r\n", "", false},
+		{"* OK [ALERT] [CAPABILITY x]\r\n", "", false},
+		{"* OK ready\r\n", "", false},
+		{"* LIST [CAPABILITY x]\r\n", "", false},
+		{"+ CAPABILITY x\r\n", "", false},
+	} {
+		var p IMAP
+		if _, _, err := p.ParseFrame([]byte(tc.stream)); err != nil {
+			t.Errorf("%q: %v", tc.stream, err)
+		} else if list, ok := p.Capabilities(); ok != tc.ok || ok && string(list) != tc.list {
+			t.Errorf("%q: got %q, %t, want %q, %t", tc.stream, list, ok, tc.list, tc.ok)
+		}
+	}
+}
+
 func BenchmarkSMTP(b *testing.B) {
 	benchmark(b, newSMTP(), "250-mail.example.com\r\n250-PIPELINING\r\n250-STARTTLS\r\n250 SIZE 1000\r\n")
 }

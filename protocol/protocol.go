@@ -85,7 +85,8 @@ const (
 	// exchange and its parser go back; the next heartbeat opens a new exchange.
 	Park
 	// StartTLS: what comes next on this connection is a TLS handshake, as its protocol has agreed (STARTTLS). Only a
-	// [Handshaker] may ask for it, and with nothing to send.
+	// [Handshaker] may ask for it. What is in Send goes out in the clear before the handshake (MySQL's request for TLS is
+	// answered by nothing else) and must stay as it is until Conclusion.
 	StartTLS
 )
 

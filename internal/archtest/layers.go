@@ -94,6 +94,7 @@ var libraries = []library{
 	{"github.com/panjf2000/gnet/v2", []string{"internal/kernel/poller", "serve/...", "bench/..."}, false},
 	{"github.com/urfave/cli/v2", []string{"cmd/..."}, false},
 	{"github.com/HdrHistogram/hdrhistogram-go", []string{"internal/histogram"}, false},
+	{"golang.org/x/crypto/ocsp", []string{"probes/internal/tlsfacts"}, true},
 	{"github.com/google/go-cmp", testSupport, true},
 	{"github.com/rogpeppe/go-internal", testSupport, true},
 	{"testing", testSupport, true},

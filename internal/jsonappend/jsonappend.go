@@ -115,6 +115,18 @@ func (o *Object) Raw(name string, write func(dst []byte) []byte) {
 	o.buf = write(o.buf)
 }
 
+// Members adds members that were written before: an object of this package's making without its braces. Empty adds none.
+func (o *Object) Members(members []byte) {
+	if len(members) == 0 {
+		return
+	}
+	if !o.empty {
+		o.buf = append(o.buf, ',')
+	}
+	o.empty = false
+	o.buf = append(o.buf, members...)
+}
+
 // Bytes adds what a peer sent: as a string when it is UTF-8, otherwise as a string with U+FFFD in place of each bad byte
 // and a second member, name_base64 (RFC 4648 s.4), that keeps every byte.
 func (o *Object) Bytes(name string, value []byte) {

@@ -7,6 +7,27 @@ import (
 	"unicode/utf8"
 )
 
+func TestMembers(t *testing.T) {
+	for _, tt := range []struct{ before, members, want string }{
+		{"", "", `{}`},
+		{"", `"a":1,"b":2`, `{"a":1,"b":2,"z":true}`},
+		{"x", `"a":1`, `{"x":"x","a":1,"z":true}`},
+		{"x", "", `{"x":"x","z":true}`},
+	} {
+		o := Begin(nil)
+		if tt.before != "" {
+			o.String("x", tt.before)
+		}
+		o.Members([]byte(tt.members))
+		if tt.want != `{}` {
+			o.Bool("z", true)
+		}
+		if got := string(o.End()); got != tt.want {
+			t.Errorf("members %q: got %s, want %s", tt.members, got, tt.want)
+		}
+	}
+}
+
 func TestObject(t *testing.T) {
 	o := Begin([]byte("x"))
 	o.String("s", "a\"b\\\n\x01\u2028é")

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"errors"
+	"slices"
 	"syscall"
 	"time"
 
@@ -37,6 +38,7 @@ type admission struct {
 	readySince int64    // since when there has been both room and a job; 0: there is not
 	turnAt     int64    // when the rate gave a turn that is not used yet; 0: it did not
 	waiters    []waiter // jobs without a local port, in order
+	redials    []waiter // connections that a Series wants next, in order
 	fd, port   shortage
 	freed      int   // sockets closed since the waiters were last tried
 	moved      int64 // when a dial was last made or a socket closed: progress
@@ -46,10 +48,11 @@ type admission struct {
 	isOver     bool  // the inbox will give no more jobs
 }
 
-// waiter is a job for which no local port could be had.
+// waiter is a job that waits to be dialled, for want of a local port or for its turn.
 type waiter struct {
-	job   Job
-	dueAt int64
+	job     Job
+	dueAt   int64
+	carried *carried // nil on a job's first connection
 }
 
 // shortage is a time without descriptors or local ports.
@@ -89,21 +92,25 @@ func (l *loop) admit() {
 	if a.freed > 0 {
 		a.fd.retryAt = l.now // a descriptor of ours came free: no need to wait
 	}
-	budget := l.retryWaiters(dialsPerRound)
+	budget := l.retryWaiters(l.redial(dialsPerRound))
 	for ; budget > 0; budget-- {
 		if !l.hasRoom() || !l.hasJob() || !l.hasDescriptor() {
 			return
+		}
+		if budget < dialsPerRound && l.isBusy() {
+			break
 		}
 		dueAt, ok := l.turn()
 		if !ok {
 			return
 		}
-		switch l.dial(a.pending[a.first], dueAt) {
+		w := waiter{job: a.pending[a.first], dueAt: dueAt}
+		switch l.dial(w) {
 		case noDescriptor:
 			return // the job stays where it is
 		case noPort: // no SYN has left: the next dial may have the turn
 			l.shared.stats.portWaits.Add(1)
-			a.waiters = append(a.waiters, waiter{job: a.pending[a.first], dueAt: dueAt})
+			a.waiters = append(a.waiters, w)
 			a.retryAt = earlier(a.retryAt, a.port.retryAt)
 		case underWay:
 			a.turnAt = 0
@@ -113,11 +120,18 @@ func (l *loop) admit() {
 	a.again = true
 }
 
+// handshakeTurn is how long a turn of the loop may take before it opens no more than one further connection while
+// handshakes are under way: so what would queue for our CPU in the middle of a handshake waits before its connect.
+const handshakeTurn = int64(time.Millisecond)
+
+// isBusy reports that this turn has taken long enough.
+func (l *loop) isBusy() bool { return l.handshakes > 0 && l.clk.Now()-l.now > handshakeTurn }
+
 // hasRoom reports whether one more connection may be opened. When it reports false, something will run admit again: a
 // batch in which a connection ends, the timer, or the consumer.
 func (l *loop) hasRoom() bool {
 	a := &l.admission
-	if a.inFlight+len(a.waiters) >= a.connections {
+	if a.inFlight+len(a.waiters)+len(a.redials) >= a.connections {
 		a.readySince = 0
 		return false
 	}
@@ -178,7 +192,7 @@ func (l *loop) hasJob() bool {
 		}
 		if over || l.shared.hungry.Swap(true) {
 			a.readySince = 0
-			if len(a.waiters) == 0 {
+			if len(a.waiters)+len(a.redials) == 0 {
 				a.fd.since = 0 // nobody waits for one
 			}
 			return false
@@ -189,7 +203,7 @@ func (l *loop) hasJob() bool {
 
 // appetite is how many jobs to take at once: no more than can be dialled now, as the others may go to a loop that has room.
 func (a *admission) appetite() int {
-	room := min(a.connections-a.inFlight-len(a.waiters), a.descriptors-a.open)
+	room := min(a.connections-a.inFlight-len(a.waiters)-len(a.redials), a.descriptors-a.open)
 	return min(max(room, 1), cap(a.pending))
 }
 
@@ -222,9 +236,9 @@ const (
 	noPort                     // not now, for want of a local port
 )
 
-// dial opens a connection for job.
-func (l *loop) dial(job Job, dueAt int64) dialed {
-	a := &l.admission
+// dial opens a connection for w.
+func (l *loop) dial(w waiter) dialed {
+	a, job := &l.admission, w.job
 	dialedAt := l.clk.Now()
 	fd, call, errno := -1, socket.CallSocket, syscall.EMFILE // our own limit counts as the kernel's
 	if a.open < a.descriptors {
@@ -233,7 +247,7 @@ func (l *loop) dial(job Job, dueAt int64) dialed {
 	if errno == 0 {
 		slot := l.table.insert(job.ID, job.Remote, job.Profile)
 		if errno = errnoOf(l.poller.Add(fd, l.table.token(slot))); errno == 0 {
-			l.launch(slot, fd, dueAt, dialedAt)
+			l.launch(slot, fd, w, dialedAt)
 			return underWay
 		}
 		l.transition(slot, Closed)
@@ -248,34 +262,49 @@ func (l *loop) dial(job Job, dueAt int64) dialed {
 			a.retryAt = earlier(a.retryAt, a.fd.retryAt)
 			return noDescriptor
 		}
-		l.outcomes = append(l.outcomes, undialed(job, FDLimit, l.now, call, errno))
+		l.giveUp(w, FDLimit, call, errno, dialedAt)
 	case isShortOfPorts(call, errno):
 		a.fd.since = 0 // there was a descriptor
 		if !a.port.isStuck(l.now, a.moved) {
 			a.port.begin(l.now)
 			return noPort
 		}
-		l.outcomes = append(l.outcomes, undialed(job, PortsExhausted, l.now, call, errno))
+		l.giveUp(w, PortsExhausted, call, errno, dialedAt)
 	default:
 		a.moved, a.fd.since = l.now, 0
-		o := undialed(job, ConnectFailed, l.clk.Now(), call, errno)
-		o.DialedAt = dialedAt
-		o.SchedDelay = time.Duration(max(dialedAt-dueAt, 0))
-		o.Total = time.Duration(o.EndedAt - dialedAt)
-		l.outcomes = append(l.outcomes, o)
+		l.giveUp(w, ConnectFailed, call, errno, dialedAt)
 	}
 	return underWay
 }
 
+// giveUp ends a job for which no connection can be had.
+func (l *loop) giveUp(w waiter, cause Cause, call socket.Call, errno syscall.Errno, dialedAt int64) {
+	if w.carried != nil {
+		l.giveUpSeries(w, cause, call, errno)
+		return
+	}
+	p := phases{}
+	if cause == ConnectFailed {
+		p.dueAt, p.dialedAt = w.dueAt, dialedAt
+	}
+	o := p.outcome(l.clk.Now())
+	o.ID, o.Cause, o.Call, o.Errno = w.job.ID, cause, call, errno
+	l.outcomes = append(l.outcomes, o)
+}
+
 // launch puts a new socket on its way.
-func (l *loop) launch(slot uint32, fd int, dueAt, dialedAt int64) {
+func (l *loop) launch(slot uint32, fd int, w waiter, dialedAt int64) {
 	a := &l.admission
 	l.table.rows[slot].fd = int32(fd)
 	f := l.flight(slot)
-	f.dueAt, f.dialedAt = dueAt, dialedAt
+	f.dueAt, f.dialedAt = w.dueAt, dialedAt
 	limits := &l.profile(slot).Limits
 	f.phaseUntil = after(dialedAt, limits.Connect)
 	f.targetUntil = after(dialedAt, limits.Target)
+	if c := w.carried; c != nil {
+		f.targetUntil = after(dialedAt, c.budget)
+		l.table.exchanges[l.table.rows[slot].seat], l.table.firsts[l.table.rows[slot].seat] = c.exchange, c.first
+	}
 	l.transition(slot, Connecting)
 	l.rearm(slot)
 	l.shared.stats.dialed()
@@ -283,12 +312,6 @@ func (l *loop) launch(slot uint32, fd int, dueAt, dialedAt int64) {
 	a.open++
 	a.moved = l.now
 	a.fd.since = 0
-}
-
-// undialed is the outcome of a job that never became a connection.
-func undialed(job Job, cause Cause, now int64, call socket.Call, errno syscall.Errno) Outcome {
-	return Outcome{ID: job.ID, Cause: cause, State: Init, Call: call, Errno: errno, EndedAt: now,
-		SchedDelay: Absent, Connect: Absent, KernelRTT: Absent, TLS: Absent, TLSWait: Absent, FirstByte: Absent, Total: Absent}
 }
 
 // isShortOfFDs tells the errnos that mean "not now" because a resource of this process or system is out: socket(2),
@@ -343,7 +366,7 @@ func (l *loop) retryWaiters(budget int) int {
 		if _, ok := l.turn(); !ok { // which says when to go on
 			break
 		}
-		if w := a.waiters[tried]; l.dial(w.job, w.dueAt) == underWay {
+		if w := a.waiters[tried]; l.dial(w) == underWay {
 			a.turnAt = 0
 		} else {
 			still = append(still, w)
@@ -361,13 +384,13 @@ func (l *loop) retryWaiters(budget int) int {
 // turnAway gives back every job that was not dialled.
 func (l *loop) turnAway() {
 	a := &l.admission
-	for _, w := range a.waiters {
-		l.outcomes = append(l.outcomes, undialed(w.job, NotDialed, l.now, socket.CallNone, 0))
+	for _, w := range slices.Concat(a.redials, a.waiters) {
+		l.giveUp(w, NotDialed, socket.CallNone, 0, 0)
 	}
-	a.waiters = nil
+	a.waiters, a.redials = nil, nil
 	for n, over := 0, false; ; {
 		for _, job := range a.pending[a.first:] {
-			l.outcomes = append(l.outcomes, undialed(job, NotDialed, l.now, socket.CallNone, 0))
+			l.giveUp(waiter{job: job}, NotDialed, socket.CallNone, 0, 0)
 		}
 		n, over = l.shared.inbox.take(a.pending[:cap(a.pending)])
 		a.pending, a.first = a.pending[:n], 0

@@ -36,13 +36,13 @@ func (l *loop) rearm(slot uint32) {
 // ours (a suspended process, a CPU taken away) the answer may lie there, its event not yet polled.
 func (l *loop) onTimeout(slot uint32) {
 	token := l.table.token(slot)
-	switch l.table.rows[slot].state {
+	switch state := l.table.rows[slot].state; state {
 	case Connecting:
 		l.onConnectEvent(slot, poller.Readable)
 		if l.is(token, Connecting) {
-			l.verdict(slot, l.whichLimit(slot, ConnectTimeout), socket.CallNone, 0)
+			l.noConnection(slot, l.whichLimit(slot, ConnectTimeout), socket.CallNone, 0)
 		}
-	case Active:
+	case Handshaking, Active:
 		if since := l.flight(slot).pausedAt; since != 0 {
 			if stuckAt := max(since, l.ringFreed) + noProgressLimit; stuckAt > l.now {
 				l.wheel.Set(slot, stuckAt)
@@ -52,9 +52,9 @@ func (l *loop) onTimeout(slot uint32) {
 			return
 		}
 		l.cutOff(slot)
-		l.onReadable(slot)
-		if l.is(token, Active) {
-			l.onActiveTimeout(slot)
+		l.hear(slot)
+		if l.is(token, state) {
+			l.onPhaseTimeout(slot)
 		}
 	case Idle:
 		l.onIdleTimer(slot)
@@ -80,8 +80,8 @@ func (l *loop) cutOff(slot uint32) {
 	}
 }
 
-// onActiveTimeout ends an exchange whose deadline has passed, if it still has after the last look.
-func (l *loop) onActiveTimeout(slot uint32) {
+// onPhaseTimeout ends an exchange or a handshake whose deadline has passed, if it still has after the last look.
+func (l *loop) onPhaseTimeout(slot uint32) {
 	f := l.flight(slot)
 	if f.pausedAt != 0 {
 		return
@@ -94,7 +94,11 @@ func (l *loop) onActiveTimeout(slot uint32) {
 		l.finish(slot, protocol.EndQuiet, nil, Answered, socket.CallNone, 0)
 		return
 	}
-	l.finish(slot, protocol.EndTimeout, nil, l.whichLimit(slot, ReadTimeout), socket.CallNone, 0)
+	phase := ReadTimeout
+	if l.table.rows[slot].state == Handshaking {
+		phase = HandshakeTimeout
+	}
+	l.finish(slot, protocol.EndTimeout, nil, l.whichLimit(slot, phase), socket.CallNone, 0)
 }
 
 // whichLimit tells the target's budget from the limit of the phase.
@@ -151,6 +155,9 @@ func (l *loop) unpause(slot uint32) {
 	f.targetUntil = shift(f.targetUntil, stood)
 	if f.lastByteAt != 0 {
 		f.lastByteAt += stood
+	}
+	if f.waitFrom != 0 {
+		f.waitFrom += stood
 	}
 	if f.firstByteAt == 0 {
 		f.requestAt += stood // the first byte may have been here all the while

@@ -201,7 +201,7 @@ func (s *stage) story(states []string) string {
 }
 
 var causeNames = [...]string{
-	"answered", "connect failed", "connect timeout", "read timeout", "target timeout", "reset", "idle timeout", "peer closed",
+	"answered", "connect failed", "connect timeout", "handshake timeout", "read timeout", "target timeout", "reset", "idle timeout", "peer closed",
 	"parked", "no descriptor", "no port", "no buffer", "cancelled", "not dialled",
 }
 

@@ -35,6 +35,19 @@ func (l *loop) park(slot uint32) {
 	l.onIdleReadable(slot) // bytes or a FIN that came with the answer make no new edge
 }
 
+// startHeartbeat opens a new exchange on a parked connection. Over TLS it begins at once: the connection is secured.
+func (l *loop) startHeartbeat(slot uint32) {
+	if l.table.session(slot) == nil {
+		l.open(slot)
+		return
+	}
+	r := &l.table.rows[slot]
+	l.transition(slot, Active)
+	ex := l.profile(slot).Dialogue.Open(r.id)
+	l.table.exchanges[r.seat] = ex
+	l.begin(slot, ex)
+}
+
 func (l *loop) armIdle(slot uint32) {
 	r := &l.table.rows[slot]
 	if at := earlier(r.idleUntil, r.nextHeartbeat); at != int64(off) {
@@ -56,8 +69,7 @@ func (l *loop) onIdleTimer(slot uint32) {
 		}
 	case r.nextHeartbeat != 0 && r.nextHeartbeat <= l.now:
 		l.table.board(slot)
-		l.transition(slot, Active)
-		l.startExchange(slot)
+		l.startHeartbeat(slot)
 		if r.state == Active {
 			l.onReadable(slot) // what came while nobody asked makes no new edge
 		}
@@ -70,7 +82,7 @@ func (l *loop) onIdleTimer(slot uint32) {
 func (l *loop) onIdleReadable(slot uint32) {
 	r := &l.table.rows[slot]
 	for range bytesPerWake / scratchSize {
-		n, errno := l.sockets.Readv(int(r.fd), l.scratch, nil)
+		n, errno := l.discard(slot)
 		switch {
 		case errno == syscall.EAGAIN:
 			return
@@ -86,4 +98,12 @@ func (l *loop) onIdleReadable(slot uint32) {
 		}
 	}
 	l.goOn(slot) // there may be a FIN behind them
+}
+
+// discard reads what a parked connection was not asked for; 0 bytes are the end of the peer's side.
+func (l *loop) discard(slot uint32) (int, syscall.Errno) {
+	if s := l.table.session(slot); s != nil {
+		return l.discardSecured(slot, s)
+	}
+	return l.sockets.Readv(int(l.table.rows[slot].fd), l.scratch, nil)
 }

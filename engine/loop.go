@@ -30,7 +30,10 @@ type loop struct {
 	spare      []poller.Token // memory for the next unfinished
 	outcomes   []Outcome      // of this batch
 	expired    []uint32       // scratch of expire
-	scratch    []byte         // where bytes go that nobody wants
+	scratch    []byte         // where bytes go that nobody wants, and ciphertext on its way
+	waste      []byte         // where plaintext goes that nobody wants; made when first needed
+	iov        [1][]byte      // scratch of flushSession
+	handshakes int            // connections that are HANDSHAKING
 	ringFreed  int64          // when a ring was last given back: those that wait for one get on
 	ringCame   bool           // one was given back since resume began
 
@@ -126,14 +129,17 @@ func (l *loop) onEvent(ev poller.Event) {
 	switch l.table.rows[slot].state {
 	case Connecting:
 		l.onConnectEvent(slot, ev.Ready)
-	case Active:
+	case Handshaking, Active:
 		if ev.Ready&poller.Writable != 0 {
 			l.onWritable(slot)
 		}
-		if inbound && l.is(ev.Token, Active) {
-			l.onReadable(slot)
+		if inbound && l.isHeard(ev.Token) {
+			l.hear(slot)
 		}
 	case Idle:
+		if s := l.table.session(slot); s != nil && ev.Ready&poller.Writable != 0 {
+			l.flushSession(slot, s) // an answer to a key update; how it fails, a read tells
+		}
 		if inbound {
 			l.onIdleReadable(slot)
 		}
@@ -245,7 +251,7 @@ func (l *loop) partLast() {
 	}
 	l.partUntil = int64(off)
 	for slot := range l.table.rows {
-		if l.table.rows[slot].state == Closing && l.pool.Len(&l.flight(uint32(slot)).out) == 0 {
+		if l.table.rows[slot].state == Closing && !l.isSending(uint32(slot)) {
 			l.drop(uint32(slot), false)
 		}
 	}
@@ -266,7 +272,7 @@ func (l *loop) isOver() bool { return l.table.live == 0 && l.isFed() }
 // isFed reports that no job is left to be dialled, here or in the inbox.
 func (l *loop) isFed() bool {
 	a := &l.admission
-	return a.isOver && a.first == len(a.pending) && len(a.waiters) == 0
+	return a.isOver && a.first == len(a.pending) && len(a.waiters) == 0 && len(a.redials) == 0
 }
 
 // transition moves a connection to another state. An illegal edge is a bug of ours: it panics where Config.Strict is set
@@ -282,6 +288,14 @@ func (l *loop) transition(slot uint32, next State) {
 	}
 	if l.observe != nil {
 		l.observe(slot, r.state, next)
+	}
+	switch {
+	case next == Handshaking:
+		l.handshakes++
+		l.shared.stats.shaking(1)
+	case r.state == Handshaking:
+		l.handshakes--
+		l.shared.stats.shaking(-1)
 	}
 	r.state = next
 }

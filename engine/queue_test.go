@@ -125,10 +125,10 @@ func TestQueuesLoseNoWakeUp(t *testing.T) {
 // sleepyLoop answers jobs by admission's own rules for when to sleep.
 func sleepyLoop(s *shared, wake chan struct{}) {
 	cfg := Config{Profiles: []Profile{{}}}.withDefaults()
-	l := &loop{cfg: &cfg, shared: s, admission: newAdmission(dialsPerRound, 1<<30)}
+	l := &loop{cfg: &cfg, shared: s, clk: cfg.Clock, admission: newAdmission(dialsPerRound, 1<<30)}
 	for !l.isOver() {
 		for l.hasRoom() && l.hasJob() {
-			l.outcomes = append(l.outcomes, undialed(l.admission.pending[l.admission.first], NotDialed, 0, 0, 0))
+			l.giveUp(waiter{job: l.admission.pending[l.admission.first]}, NotDialed, 0, 0, 0)
 			l.admission.first++
 			l.deliver()
 		}

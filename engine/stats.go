@@ -33,6 +33,7 @@ type Stats struct {
 // counters are written by the loops and read by anyone.
 type counters struct {
 	inFlight, inFlightMax                           atomic.Int64
+	handshakes, handshakesMax                       atomic.Int64
 	opened, closed, established                     atomic.Uint64
 	fdWaits, portWaits, bufferWaits, stale, illegal atomic.Uint64
 	mu                                              sync.Mutex
@@ -42,9 +43,16 @@ type counters struct {
 
 func (c *counters) dialed() {
 	c.opened.Add(1)
-	n := c.inFlight.Add(1)
-	for most := c.inFlightMax.Load(); n > most; most = c.inFlightMax.Load() {
-		if c.inFlightMax.CompareAndSwap(most, n) {
+	raise(&c.inFlightMax, c.inFlight.Add(1))
+}
+
+// shaking counts a handshake that began (1) or ended (-1).
+func (c *counters) shaking(n int64) { raise(&c.handshakesMax, c.handshakes.Add(n)) }
+
+// raise makes most at least n.
+func raise(most *atomic.Int64, n int64) {
+	for old := most.Load(); n > old; old = most.Load() {
+		if most.CompareAndSwap(old, n) {
 			return
 		}
 	}
@@ -70,18 +78,19 @@ func (c *counters) merge(lag *histogram.Histogram, buffers ringbuf.Stats) {
 func (e *Engine) Stats() Stats {
 	c := &e.shared.stats
 	s := Stats{
-		Loops:       len(e.loops),
-		InFlight:    c.inFlight.Load(),
-		InFlightMax: c.inFlightMax.Load(),
-		Closed:      c.closed.Load(), // before opened, so that the difference is never negative
-		Opened:      c.opened.Load(),
-		Established: c.established.Load(),
-		FDWaits:     c.fdWaits.Load(),
-		PortWaits:   c.portWaits.Load(),
-		BufferWaits: c.bufferWaits.Load(),
-		StaleEvents: c.stale.Load(),
-		Illegal:     c.illegal.Load(),
-		LoopLag:     histogram.New(),
+		Loops:         len(e.loops),
+		InFlight:      c.inFlight.Load(),
+		InFlightMax:   c.inFlightMax.Load(),
+		Closed:        c.closed.Load(), // before opened, so that the difference is never negative
+		Opened:        c.opened.Load(),
+		Established:   c.established.Load(),
+		HandshakesMax: c.handshakesMax.Load(),
+		FDWaits:       c.fdWaits.Load(),
+		PortWaits:     c.portWaits.Load(),
+		BufferWaits:   c.bufferWaits.Load(),
+		StaleEvents:   c.stale.Load(),
+		Illegal:       c.illegal.Load(),
+		LoopLag:       histogram.New(),
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -19,6 +19,8 @@ type table struct {
 	flights   []flight
 	exchanges []protocol.Exchange // by flight; nil where nothing is said
 	unsent    [][][]byte          // by flight; what a Step sends and no buffer could be had for
+	firsts    []*phases           // by flight; those of the first connection of a Series, on a later one
+	sessions  []*session          // by row, as far as there is TLS; nil without
 	freeSeats []uint32            // flights to be used again
 	live      int                 // rows in use
 }
@@ -50,24 +52,33 @@ const (
 // flight is what a connection borrows from its dial to its verdict, and again for each heartbeat. Moments are those of
 // the loop's clock; 0 is "not yet".
 type flight struct {
+	phases
+	lastByteAt  int64
+	handshakeAt int64 // when the TLS handshake began
+	waitFrom    int64 // in the handshake: since when it is the peer's turn; 0: it is ours
+	phaseUntil  int64 // the limit of the phase: connect, handshake or read
+	targetUntil int64 // the target's whole time budget
+	quiet       int64 // nanoseconds of silence that end the exchange; 0: none
+	pausedAt    int64 // its reads wait for a buffer since then; 0: they do not
+	in          ringbuf.Ring
+	out         ringbuf.Ring
+	pending     syscall.Errno // what the connection failed with, while its last bytes are still read; 0: it did not
+	discarded   uint32        // bytes thrown away while CLOSING
+	pendingCall socket.Call   // that told it
+	mute        bool          // half a request was given up at its limit: nothing more can be said
+	parking     bool          // its exchange is over; it goes IDLE once all that it sent is written
+}
+
+// phases are the moments and durations that an outcome tells.
+type phases struct {
 	dueAt         int64 // when it should have been dialled
 	dialedAt      int64
 	establishedAt int64
-	requestAt     int64 // when the last request was handed to the kernel, or listening began
-	firstByteAt   int64 // the first byte after the first request
-	lastByteAt    int64
-	phaseUntil    int64 // the limit of the phase: connect, handshake or read
-	targetUntil   int64 // the target's whole time budget
-	quiet         int64 // nanoseconds of silence that end the exchange; 0: none
-	pausedAt      int64 // its reads wait for a buffer since then; 0: they do not
-	in            ringbuf.Ring
-	out           ringbuf.Ring
-	kernelRTT     uint32        // microseconds
-	pending       syscall.Errno // what the connection failed with, while its last bytes are still read; 0: it did not
-	discarded     uint32        // bytes thrown away while CLOSING
-	pendingCall   socket.Call   // that told it
-	mute          bool          // half a request was given up at its limit: nothing more can be said
-	parking       bool          // its exchange is over; it goes IDLE once all that it sent is written
+	requestAt     int64  // when the last request was handed to the kernel, or listening began
+	firstByteAt   int64  // the first byte after the first request
+	tlsTook       int64  // nanoseconds; 0: there was no handshake, or it came to no end
+	tlsWait       int64  // of which the peer and the network had so many
+	kernelRTT     uint32 // microseconds
 }
 
 // insert takes a row for a new connection, in INIT, with a flight.
@@ -98,6 +109,7 @@ func (t *table) board(slot uint32) *flight {
 		t.flights = append(t.flights, flight{})
 		t.exchanges = append(t.exchanges, nil)
 		t.unsent = append(t.unsent, nil)
+		t.firsts = append(t.firsts, nil)
 	}
 	t.flights[seat] = flight{targetUntil: int64(off)} // a heartbeat has no budget but its own limits
 	t.rows[slot].seat = seat
@@ -109,6 +121,7 @@ func (t *table) alight(slot uint32) {
 	seat := t.rows[slot].seat
 	t.exchanges[seat] = nil
 	t.unsent[seat] = nil
+	t.firsts[seat] = nil
 	t.freeSeats = append(t.freeSeats, seat)
 	t.rows[slot].seat = none
 }

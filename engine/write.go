@@ -15,6 +15,9 @@ func (l *loop) send(slot uint32, bufs [][]byte, then protocol.Action) syscall.Er
 	if f := l.flight(slot); f.pending != 0 || f.mute {
 		return 0 // the connection is lost already and its end is about to be read, or this is its last look
 	}
+	if s := l.table.session(slot); s != nil {
+		return l.sendSecured(slot, s, bufs)
+	}
 	if !l.isSending(slot) {
 		var errno syscall.Errno
 		if bufs, errno = l.writeOut(slot, bufs); errno != 0 {
@@ -42,6 +45,9 @@ func keep(bufs [][]byte, then protocol.Action) [][]byte {
 
 // isSending reports whether something that a Step sent is not written yet.
 func (l *loop) isSending(slot uint32) bool {
+	if s := l.table.session(slot); s != nil && s.isSending() {
+		return true
+	}
 	return l.flight(slot).out.Held() || l.table.unsent[l.table.rows[slot].seat] != nil
 }
 
@@ -115,10 +121,12 @@ func (l *loop) onWritable(slot uint32) {
 		l.verdict(slot, Reset, socket.CallWrite, errno)
 	case errno != 0:
 		l.onWriteError(slot, errno)
-		l.onReadable(slot)
+		l.hear(slot)
 	case l.isSending(slot):
 	case f.parking:
 		l.park(slot)
+	case r.state == Handshaking && l.table.session(slot) != nil:
+		f.waitFrom = l.clk.Now()
 	default:
 		l.noteRequest(slot)
 		if l.feed(slot) { // frames that waited for the write
@@ -141,10 +149,16 @@ func (l *loop) onWriteError(slot uint32, errno syscall.Errno) {
 func (l *loop) forgetUnsent(slot uint32) {
 	l.giveBack(&l.flight(slot).out)
 	l.table.unsent[l.table.rows[slot].seat] = nil
+	if s := l.table.session(slot); s != nil {
+		s.forgetOutgoing()
+	}
 }
 
 // flush writes the out ring, then what waits in memory of an exchange's.
 func (l *loop) flush(slot uint32) syscall.Errno {
+	if s := l.table.session(slot); s != nil {
+		return l.flushSession(slot, s)
+	}
 	r, f := &l.table.rows[slot], l.flight(slot)
 	for l.pool.Len(&f.out) > 0 {
 		a, b := l.pool.Segments(&f.out)
@@ -180,6 +194,9 @@ func (l *loop) close(slot uint32, cause Cause) {
 	}
 	f.targetUntil = 0
 	f.phaseUntil = after(l.now, l.profile(slot).Limits.Close)
+	if s := l.table.session(slot); s != nil {
+		l.sayGoodbye(slot, s)
+	}
 	if l.isSending(slot) {
 		l.rearm(slot)
 		l.onClosingReadable(slot) // a peer that can't write may not read either
@@ -242,6 +259,7 @@ func (l *loop) drop(slot uint32, reset bool) {
 	l.wheel.Cancel(slot)
 	l.poller.Remove(int(r.fd))
 	l.sockets.Close(int(r.fd), reset)
+	l.table.unsecure(slot)
 	l.transition(slot, Closed)
 	l.table.remove(slot)
 	l.admission.open--

@@ -249,6 +249,18 @@ func (d *Driver) Close() {
 	d.conn, d.wire = nil, wire{}
 }
 
+// Release is Close for a Driver of which nobody wants to know anything more: it stops a handshake that is parked. Only
+// State may be called after it.
+func (d *Driver) Release() {
+	if d.wire.co != nil {
+		d.wire.co.stop()
+		d.wire.co = nil
+	}
+}
+
+// Records is how many whole TLS records were taken from the peer so far.
+func (d *Driver) Records() uint64 { return d.wire.records }
+
 // learned copies the exported fields. The others, and TLSUnique, would keep the whole tls.Conn alive.
 func learned(s tls.ConnectionState) *tls.ConnectionState {
 	return &tls.ConnectionState{

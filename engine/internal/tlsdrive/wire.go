@@ -20,6 +20,8 @@ type wire struct {
 	header [recordHeaderSize]byte
 	seen   int8
 	left   uint16
+	// records is how many ended.
+	records uint64
 }
 
 var _ net.Conn = (*wire)(nil)
@@ -59,6 +61,7 @@ func (w *wire) take(p []byte) int {
 		w.in = w.in[m:]
 		if w.seen == recordHeaderSize && w.left == 0 {
 			w.seen = 0
+			w.records++
 			break
 		}
 	}

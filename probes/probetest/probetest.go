@@ -2,10 +2,14 @@
 // byte and split in two, and stops in every way that a connection can end, both at every byte of a short conversation and at
 // some 200 of a long one. It drives an exchange as
 // the engine does, and takes each buffer away after use, so that a finding which points into one is found out.
+//
+// An exchange that wants TLS is told that the handshake went well, at the start or behind its StartTLS step; the bytes of
+// TLS are not played, and the turns are what passes in the clear and then what passes within.
 package probetest
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -155,6 +159,7 @@ type player struct {
 	exchange   protocol.Exchange
 	buf        []byte
 	sent       []byte
+	agreed     bool // a StartTLS step whose handshake has not come yet
 	over       bool // a Done or Park step, or OnEnd
 	ended      bool // by OnEnd, with the end that play was given
 	conclusion protocol.Conclusion
@@ -173,8 +178,8 @@ type how struct {
 // play holds the conversation.
 func play(c Case, h how) *player {
 	p := &player{exchange: c.Open()}
-	p.step(p.exchange.Begin())
-	if h.only >= 0 {
+	p.begin(false)
+	if h.only >= 0 && p.fault == nil {
 		p.turns(c, h)
 	}
 	if !p.over && p.fault == nil {
@@ -186,10 +191,34 @@ func play(c Case, h how) *player {
 	return p
 }
 
+// begin plays the handshake that the exchange wants, if any, and has it begin. secured is behind a StartTLS step.
+func (p *player) begin(secured bool) {
+	if h, ok := p.exchange.(protocol.Handshaker); ok {
+		switch security, config := h.Handshake(); {
+		case secured && security == protocol.TLSLater:
+			p.fault = errors.New("TLSLater behind a StartTLS step")
+			return
+		case security == protocol.TLSNow && config == nil:
+			p.fault = errors.New("TLSNow without a configuration")
+			return
+		case security == protocol.TLSNow && !h.OnHandshake(&protocol.Handshake{}):
+			p.over = true
+			return
+		}
+	} else if secured {
+		p.fault = errors.New("StartTLS step of an exchange that is no Handshaker")
+		return
+	}
+	p.step(p.exchange.Begin())
+}
+
 // turns plays the server's part.
 func (p *player) turns(c Case, h how) {
 	said := 0
 	for i, turn := range c.Turns {
+		if p.fault != nil {
+			return
+		}
 		if got := string(p.sent); got != turn.Hears {
 			p.fault = fmt.Errorf("sent before turn %d: got %q, want %q", i, got, turn.Hears)
 			return
@@ -222,7 +251,7 @@ func (p *player) turns(c Case, h how) {
 // hear gives the exchange more bytes, in a buffer at a new address.
 func (p *player) hear(piece string) {
 	p.move(append(append([]byte(nil), p.buf...), piece...))
-	for !p.over && len(p.buf) > 0 {
+	for !p.over && p.fault == nil && len(p.buf) > 0 {
 		parser := p.exchange.Parser()
 		if len(p.buf) < parser.MinFrameSize() {
 			return
@@ -240,6 +269,12 @@ func (p *player) hear(piece string) {
 		}
 		p.step(p.exchange.OnFrame(f))
 		p.move(append([]byte(nil), p.buf[n:]...))
+		if p.agreed && len(p.buf) > 0 {
+			p.fault = fmt.Errorf("%d bytes in the clear behind the StartTLS step", len(p.buf))
+		} else if p.agreed {
+			p.agreed = false
+			p.begin(true)
+		}
 	}
 }
 
@@ -262,7 +297,8 @@ func (p *player) step(s protocol.Step) {
 	for _, b := range s.Send {
 		p.sent = append(p.sent, b...)
 	}
-	p.over = s.Then != protocol.Read
+	p.agreed = s.Then == protocol.StartTLS
+	p.over = s.Then == protocol.Done || s.Then == protocol.Park
 }
 
 // end ends the connection.

@@ -1,6 +1,7 @@
 package probetest
 
 import (
+	"crypto/tls"
 	"strings"
 	"testing"
 
@@ -116,5 +117,82 @@ func TestFaultsAreFound(t *testing.T) {
 				t.Errorf("got %v, want an error with %q", err, want)
 			}
 		})
+	}
+}
+
+// later is an echo over TLS, which it asks for with "tls?" and begins when it hears "go".
+type later struct {
+	echo
+	begun, agreed bool
+}
+
+func (l *later) Handshake() (protocol.Security, *tls.Config) {
+	switch {
+	case !l.agreed || l.fault == "is never ready":
+		return protocol.TLSLater, nil
+	case l.fault == "has no configuration":
+		return protocol.TLSNow, nil
+	}
+	return protocol.TLSNow, new(tls.Config)
+}
+
+func (l *later) OnHandshake(*protocol.Handshake) bool {
+	l.begun = true
+	return true
+}
+
+func (l *later) OnControl() protocol.Step { return protocol.Step{} }
+
+func (l *later) Begin() protocol.Step {
+	if !l.begun {
+		return protocol.Step{Send: [][]byte{[]byte("tls?")}}
+	}
+	return l.echo.Begin()
+}
+
+func (l *later) OnFrame(f protocol.Frame) protocol.Step {
+	if !l.begun {
+		l.agreed = true
+		return protocol.Step{Then: protocol.StartTLS}
+	}
+	return l.echo.OnFrame(f)
+}
+
+func (l *later) Conclusion() protocol.Conclusion {
+	if l.agreed && l.heard == nil {
+		l.heard = []byte("go")
+	}
+	return l.echo.Conclusion()
+}
+
+func laterCase(fault string) Case {
+	c := echoCase("")
+	c.Open = func() protocol.Exchange {
+		return &later{echo: echo{parser: line.New(line.Options{}), fault: fault}}
+	}
+	c.Turns = append([]Turn{{Hears: "tls?", Says: "go\r\n"}}, c.Turns...)
+	return c
+}
+
+func TestRunPlaysStartTLS(t *testing.T) { Run(t, about, laterCase("")) }
+
+func TestFaultsOfStartTLSAreFound(t *testing.T) {
+	injected := laterCase("")
+	injected.Turns[0].Says += "ok\r\n"
+	plain := laterCase("")
+	plain.Open = func() protocol.Exchange {
+		type exchange struct{ protocol.Exchange } // hides what a Handshaker has
+		return exchange{&later{echo: echo{parser: line.New(line.Options{})}}}
+	}
+	for want, c := range map[string]Case{
+		"4 bytes in the clear":         injected,
+		"no Handshaker":                plain,
+		"TLSLater behind":              laterCase("is never ready"),
+		"without a configuration":      laterCase("has no configuration"),
+		`sent before turn 1: got "ho"`: laterCase("says other words"),
+	} {
+		if err := c.try(how{}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want an error with %q", err, want)
+		}
 	}
 }

@@ -1,0 +1,51 @@
+package secure
+
+import (
+	"sonde/internal/jsonappend"
+	"sonde/probes/internal/tlsfacts"
+	"sonde/protocol"
+)
+
+// finding joins what inner found, which may be nil, with the facts.
+func (e *exchange) finding(inner protocol.Finding) protocol.Finding {
+	facts := e.facts.Finding(e.judged)
+	if e.top && inner == nil {
+		return facts
+	}
+	return &finding{inner: inner, tls: facts}
+}
+
+// finding is another finding with a member "tls".
+type finding struct {
+	inner protocol.Finding // nil: nothing but TLS
+	tls   *tlsfacts.Finding
+}
+
+// AppendJSON implements [protocol.Finding].
+func (f *finding) AppendJSON(dst []byte) []byte {
+	if f.inner == nil {
+		o := jsonappend.Begin(dst)
+		o.Raw("tls", f.tls.AppendJSON)
+		return o.End()
+	}
+	begin := len(dst)
+	dst = f.inner.AppendJSON(dst)
+	dst = dst[:len(dst)-1] // inner's closing brace
+	if len(dst) > begin+1 {
+		dst = append(dst, ',')
+	}
+	dst = append(dst, `"tls":`...)
+	return append(f.tls.AppendJSON(dst), '}')
+}
+
+// Brief implements [protocol.Finding]: inner's words, then those of TLS.
+func (f *finding) Brief() string {
+	brief, tls := "", f.tls.Brief()
+	if f.inner != nil {
+		brief = f.inner.Brief()
+	}
+	if brief != "" && tls != "" {
+		brief += ", "
+	}
+	return brief + tls
+}

@@ -39,7 +39,8 @@ func checkParsers(c *checker) {
 	}
 }
 
-// checkProbes wants of each folder of a probe (a type with the methods About and Exchange) a test and a line in builtin.
+// checkProbes wants of each folder of a probe (an exported type with the methods About and Exchange) a test and a line in
+// builtin. A type that is not exported wraps probes that others list.
 func checkProbes(c *checker) {
 	dirs := c.byDir()
 	listed := map[string]bool{}
@@ -49,7 +50,7 @@ func checkProbes(c *checker) {
 		}
 	}
 	for dir, files := range dirs {
-		if !within(dir, "probes/*") || !slices.ContainsFunc(files, hasMethod("About")) || !slices.ContainsFunc(files, hasMethod("Exchange")) {
+		if !within(dir, "probes/*") || !slices.ContainsFunc(files, hasExportedMethod("About")) || !slices.ContainsFunc(files, hasExportedMethod("Exchange")) {
 			continue
 		}
 		if !listed[modulePath+"/"+dir] {
@@ -72,10 +73,20 @@ func (c *checker) byDir() map[string][]*file {
 
 // hasMethod tells the files, tests aside, that declare a method of that name.
 func hasMethod(name string) func(*file) bool {
+	return declares(func(fn *ast.FuncDecl) bool { return fn.Recv != nil && fn.Name.Name == name })
+}
+
+// hasExportedMethod tells those whose method is of an exported type.
+func hasExportedMethod(name string) func(*file) bool {
+	return declares(func(fn *ast.FuncDecl) bool { return fn.Recv != nil && fn.Name.Name == name && exportedReceiver(fn) })
+}
+
+// declares tells the files, tests aside, that declare such a function.
+func declares(such func(*ast.FuncDecl) bool) func(*file) bool {
 	return func(f *file) bool {
 		return !f.test && slices.ContainsFunc(f.ast.Decls, func(d ast.Decl) bool {
 			fn, ok := d.(*ast.FuncDecl)
-			return ok && fn.Recv != nil && fn.Name.Name == name
+			return ok && such(fn)
 		})
 	}
 }

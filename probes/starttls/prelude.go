@@ -85,8 +85,8 @@ func (f finding) AppendJSON(dst []byte) []byte {
 }
 
 func (f finding) Brief() string {
-	if f.received != "" {
-		return conclude.Quote(f.received)
+	if f.greeting != "" {
+		return conclude.Quote(f.greeting)
 	}
-	return conclude.Quote(f.greeting)
+	return conclude.Quote(f.received)
 }

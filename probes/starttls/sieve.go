@@ -71,16 +71,16 @@ func (p *sieve) onFrame(f protocol.Frame, a *account) protocol.Step {
 	if !ok {
 		return a.notSpoken("not sieve: literal of more than 8192 bytes", f.Data)
 	}
-	if size > 0 {
+	switch {
+	case size > 0:
 		p.literal = fixed.New(fixed.Options{Size: size})
 		return protocol.Step{}
-	}
-	if bytes.HasSuffix(f.Data, []byte("}")) {
-		return protocol.Step{} // an empty literal
+	case size == 0: // a literal too, but no frame is empty
+		return protocol.Step{}
 	}
 	text := p.said
 	p.said = ""
-	return p.onLine(text, f.Data, a)
+	return p.onLine(text, a)
 }
 
 // isResponse reports whether a line may be one of the answer that is under way (RFC 5804 s.1.2, s.1.7). A capability, a
@@ -93,20 +93,21 @@ func (p *sieve) isResponse(text string) bool {
 	return !p.asked && (strings.HasPrefix(text, `"`) || strings.HasPrefix(text, "{"))
 }
 
-// onLine takes a whole line. last is its last piece.
-func (p *sieve) onLine(text string, last []byte, a *account) protocol.Step {
+// onLine takes a whole line.
+func (p *sieve) onLine(text string, a *account) protocol.Step {
+	answer := []byte(text)
 	switch word := sieveWord(text); {
 	case word == "OK" && p.asked:
 		return startTLS
 	case word == "OK" && !p.offered:
-		return a.refuse(notOffered, last, sieveLOGOUT)
+		return a.refuse(notOffered, answer, sieveLOGOUT)
 	case word == "OK":
 		p.asked = true
 		return protocol.Step{Send: sieveSTARTTLS}
 	case word != "" && p.asked:
-		return a.refuse(refusedBy+text, last, nil)
+		return a.refuse(refusedBy+text, answer, nil)
 	case word != "":
-		return a.refuse("the greeting is "+text, last, nil)
+		return a.refuse("the greeting is "+text, answer, nil)
 	}
 	name, value, _ := strings.Cut(strings.TrimPrefix(text, `"`), `"`)
 	switch {
@@ -131,17 +132,18 @@ func sieveWord(text string) string {
 	return ""
 }
 
-// sieveLiteral returns how many octets the literal has that a line announces at its end, "{n}" or "{n+}" (RFC 5804 s.4), 0
+// sieveLiteral returns how many octets the literal has that a line announces at its end, "{n}" or "{n+}" (RFC 5804 s.4), -1
 // if there is none. It is not ok if it is too large.
 func sieveLiteral(text []byte) (sizeBytes int, ok bool) {
 	head, found := bytes.CutSuffix(text, []byte("}"))
 	open := bytes.LastIndexByte(head, '{')
-	if !found || open < 0 {
-		return 0, true
+	digits := bytes.TrimSuffix(head[open+1:], []byte("+"))
+	if !found || open < 0 || len(digits) == 0 {
+		return -1, true
 	}
-	for _, c := range bytes.TrimSuffix(head[open+1:], []byte("+")) {
+	for _, c := range digits {
 		if c < '0' || c > '9' {
-			return 0, true
+			return -1, true
 		}
 		if sizeBytes = sizeBytes*10 + int(c-'0'); sizeBytes > sieveMaxLiteral {
 			return 0, false

@@ -36,6 +36,7 @@ type blocks struct {
 type blockKind struct {
 	port               uint16
 	domain, tag, probe string
+	tls                bool
 }
 
 // blockGroup is the blocks of one kind.
@@ -194,8 +195,8 @@ func (w *walk) next(t *Target) bool {
 	g := &w.groups[i]
 	number -= w.starts[i]
 	perAddress := g.plan.count()
-	port, probe := g.plan.at(number % perAddress)
-	*t = Target{Addr: g.address(number / perAddress), Port: port, Domain: g.kind.domain, Tag: g.kind.tag, Probe: probe}
+	*t = Target{Addr: g.address(number / perAddress), Domain: g.kind.domain, Tag: g.kind.tag}
+	g.plan.at(number%perAddress, t)
 	return true
 }
 

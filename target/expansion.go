@@ -17,8 +17,8 @@ func (x *expansion) count() uint64 {
 	return uint64(count)
 }
 
-// at returns the port and probe of the k-th target, k below count.
-func (x *expansion) at(k uint64) (port uint16, probe string) {
+// at fills in what the k-th target has of its own, k below count: port, probe and TLS.
+func (x *expansion) at(k uint64, t *Target) {
 	choice, perPort := &x.one, uint64(1)
 	if len(x.choices) > 0 {
 		perPort = uint64(len(x.choices))
@@ -26,13 +26,13 @@ func (x *expansion) at(k uint64) (port uint16, probe string) {
 	}
 	switch {
 	case x.port != 0:
-		port = x.port
+		t.Port = x.port
 	case len(x.ports) > 0:
-		port = x.ports[k/perPort]
+		t.Port = x.ports[k/perPort]
 	default:
-		port = choice.Port
+		t.Port = choice.Port
 	}
-	return port, choice.Name
+	t.Probe, t.TLS = choice.Name, choice.TLS
 }
 
 // lacksPort names a choice for which there is no port.

@@ -10,10 +10,12 @@ import (
 	"strings"
 )
 
-// Choice is a probe by its name, and the port it uses for a target that names none; 0 if it has no usual port.
+// Choice is a probe by its name, whether TLS lies below it, and the port it then uses for a target that names none; 0 if it
+// has no usual port.
 type Choice struct {
 	Name string
 	Port uint16
+	TLS  bool
 }
 
 // Options says what to make targets of. Probes must not be empty; the zero value of all else has a meaning.
@@ -32,6 +34,8 @@ type Options struct {
 	Triggers map[string]Choice
 	// Schemes maps a URL's scheme, in lower case, to its probe. A URL with another scheme is refused.
 	Schemes map[string]Choice
+	// Refused maps a scheme that Schemes lacks to what keeps its probe from being run, for the refusal of its URLs.
+	Refused map[string]string
 	// Exclude is never yielded; nil excludes nothing.
 	Exclude *Set
 	// Seed chooses the order in which blocks are walked. Every value is a seed, 0 too: equal seeds and equal input give an
@@ -63,7 +67,7 @@ type Inputs struct {
 	walk    *walk // nil until the lists are read
 	ended   error // why there is no more, once that is known
 
-	// The list entry that is being yielded: target but for Port and Probe, which turn of plan comes next, and how many
+	// The list entry that is being yielded: target but for what expansion.at fills in, which turn of plan comes next, and how many
 	// there are.
 	current       Target
 	plan          expansion
@@ -127,7 +131,7 @@ func (in *Inputs) Next(t *Target) error {
 	for in.walk == nil && in.ended == nil {
 		if in.turn < in.turns {
 			*t = in.current
-			t.Port, t.Probe = in.plan.at(in.turn)
+			in.plan.at(in.turn, t)
 			in.turn += in.shards
 			in.stats.Targets++
 			return nil
@@ -193,7 +197,7 @@ func (in *Inputs) take(text []byte) *refusal {
 	if refused != nil {
 		in.current = in.describe(e)
 		if plan, lacking := in.planFor(e); lacking == nil && plan.count() == 1 {
-			in.current.Port, in.current.Probe = plan.at(0)
+			plan.at(0, &in.current)
 		}
 		return refused
 	}
@@ -258,6 +262,9 @@ func (in *Inputs) planFor(e *entry) (expansion, *refusal) {
 	plan := expansion{port: e.port, ports: in.ports, choices: in.options.Probes}
 	if e.isURL {
 		choice, ok := in.options.Schemes[e.scheme]
+		if why, refused := in.options.Refused[e.scheme]; !ok && refused {
+			return plan, malformed("no probe for the scheme "+e.scheme+" in this scan: "+why, "")
+		}
 		if !ok {
 			return plan, malformed("no probe for the scheme "+clip([]byte(e.scheme)), in.schemesHint())
 		}
@@ -286,7 +293,7 @@ func (in *Inputs) gather(e *entry, plan expansion) *refusal {
 	if len(in.ports) == 1 && plan.port == in.ports[0] {
 		plan.port = 0
 	}
-	kind := blockKind{port: plan.port, domain: string(e.domain), tag: in.labels.intern(e.tag), probe: plan.one.Name}
+	kind := blockKind{port: plan.port, domain: string(e.domain), tag: in.labels.intern(e.tag), probe: plan.one.Name, tls: plan.one.TLS}
 	group, refused := in.blocks.group(kind, plan)
 	if refused != nil {
 		return refused

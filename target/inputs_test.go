@@ -48,6 +48,9 @@ func show(t Target) string {
 	if !t.Addr.IsValid() {
 		text = fmt.Sprintf("?:%d/%s", t.Port, t.Probe)
 	}
+	if t.TLS {
+		text += "+tls"
+	}
 	for _, field := range []struct{ name, value string }{{"domain", t.Domain}, {"tag", t.Tag}, {"path", t.Path}} {
 		if field.value != "" {
 			text += " " + field.name + "=" + field.value
@@ -60,7 +63,7 @@ func show(t Target) string {
 func drain(t testing.TB, source Source) []string {
 	t.Helper()
 	var got []string
-	target := Target{Domain: "stale", Tag: "stale", Path: "stale"}
+	target := Target{Domain: "stale", Tag: "stale", Path: "stale", TLS: true}
 	for {
 		var bad *InputError
 		switch err := source.Next(&target); {
@@ -134,6 +137,31 @@ func TestInputsPortsAndProbes(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("usual ports (-want +got):\n%s", diff)
 	}
+}
+
+// TestTLSOfChoices: a URL's scheme, a tag and the probes of the options each say whether TLS lies below the probe, and which
+// port it then has. A path goes with the one as with the other.
+func TestTLSOfChoices(t *testing.T) {
+	https := Choice{Name: "http", Port: 443, TLS: true}
+	checkDrain(t, Options{
+		Args: []string{
+			"https://a.example/x?y=1", "HTTPS://10.0.0.1:8443", "http://a.example/x", "https://[2001:db8::1]:9/z",
+			"10.0.0.2", "10.0.0.3,,secure,", "10.0.0.4/32,,secure,", "ftp://10.0.0.5", "10.0.0.6/32",
+		},
+		Probes:   []Choice{web, https},
+		Triggers: map[string]Choice{"secure": https},
+		Schemes:  map[string]Choice{"http": web, "https": https},
+		Refused:  map[string]string{"ftp": "it is not to be"},
+		Seed:     3,
+	},
+		"?:443/http+tls domain=a.example path=/x?y=1",
+		"10.0.0.1:8443/http+tls",
+		"?:80/http domain=a.example path=/x",
+		"[2001:db8::1]:9/http+tls path=/z",
+		"10.0.0.2:80/http", "10.0.0.2:443/http+tls",
+		"10.0.0.3:443/http+tls tag=secure",
+		`error: argument 8: "ftp://10.0.0.5": no probe for the scheme ftp in this scan: it is not to be`,
+		"10.0.0.4:443/http+tls tag=secure", "10.0.0.6:443/http+tls", "10.0.0.6:80/http")
 }
 
 func TestInputErrors(t *testing.T) {

@@ -20,6 +20,8 @@ type Target struct {
 	Tag string
 	// Probe is the name of the probe to run.
 	Probe string
+	// TLS has the probe run over TLS from the first byte.
+	TLS bool
 	// Path is the path and query of a URL target ("/health?x=1"), else empty.
 	Path string
 }

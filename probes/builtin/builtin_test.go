@@ -23,7 +23,7 @@ func TestAllIsSortedAndUnique(t *testing.T) {
 			t.Errorf("%s: listed behind %s", a.Name, last)
 		}
 		last = a.Name
-		for _, scheme := range a.Schemes {
+		for _, scheme := range slices.Concat(a.Schemes, a.TLSSchemes) {
 			if other, taken := schemes[scheme]; taken {
 				t.Errorf("%s: scheme %s is %s's too", a.Name, scheme, other)
 			}
@@ -64,10 +64,13 @@ func TestAboutIsComplete(t *testing.T) {
 			if own := a.Port != 0; own == slices.Contains(anyPort, a.Name) {
 				t.Errorf("port: got %d", a.Port)
 			}
-			for _, scheme := range a.Schemes {
+			for _, scheme := range slices.Concat(a.Schemes, a.TLSSchemes) {
 				if !word.MatchString(scheme) {
 					t.Errorf("scheme: got %q", scheme)
 				}
+			}
+			if (a.TLSPort != 0) != (len(a.TLSSchemes) > 0) {
+				t.Errorf("over TLS: got port %d and schemes %v, want both or none", a.TLSPort, a.TLSSchemes)
 			}
 			for _, option := range a.Options {
 				if !flag.MatchString(option) {

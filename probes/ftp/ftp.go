@@ -15,10 +15,13 @@ import (
 // Probe waits for a greeting of 220, asks for the features and takes its leave with QUIT, without waiting for the answer
 // to that. It does not log in, and a server that tells its features only after a login, or knows no FEAT, is well all the
 // same. As an SMTP server greets with 220 and knows no FEAT either, such a server is asked for NOOP, which the two
-// answer differently. A server that greets with another code is Refused.
-type Probe struct{}
+// answer differently. A server that greets with another code is Refused. Behind AUTH TLS there is no greeting: it asks at
+// once (RFC 4217 s.4).
+type Probe struct {
+	greeted bool // the greeting was read before the exchange begins
+}
 
-var _ probes.Probe = Probe{}
+var _ probes.Configurable = Probe{}
 
 // What the probe sends (RFC 2389 s.3.1, RFC 959 s.4.1.1).
 var (
@@ -50,9 +53,11 @@ func (Probe) About() probes.About {
 		Summary: "waits for an FTP server's greeting and is content with 220",
 		Port:    21,
 		Schemes: []string{"ftp"},
+		TLSPort: 990, TLSSchemes: []string{"ftps"}, // the IANA's registry of ports
+		Options: []string{"--starttls"},
 		Reports: []probes.Field{
-			{Name: "code", Type: "integer", Doc: "code of the greeting, 220 on success"},
-			{Name: "greeting", Type: "string", Doc: "text of the greeting"},
+			{Name: "code", Type: "integer", Doc: "code of the greeting, 220 on success; absent behind AUTH TLS"},
+			{Name: "greeting", Type: "string", Doc: "text of the greeting; absent behind AUTH TLS"},
 			{Name: "features", Type: "list", Doc: "features that the server tells before a login"},
 			{Name: "auth_tls", Type: "boolean", Doc: "whether AUTH TLS is among them"},
 			{Name: "received", Type: "string", Doc: "the first bytes of what is not an FTP reply, or not whole"},
@@ -60,9 +65,16 @@ func (Probe) About() probes.About {
 	}
 }
 
+// Configure implements [probes.Configurable]. It never fails.
+func (Probe) Configure(o probes.Options) (probes.Probe, error) { return Probe{greeted: o.Greeted}, nil }
+
 // Exchange implements [probes.Probe].
-func (Probe) Exchange(*target.Target) protocol.Exchange {
-	return &exchange{parser: reply.Code{Dialect: reply.FTP}}
+func (p Probe) Exchange(*target.Target) protocol.Exchange {
+	e := &exchange{parser: reply.Code{Dialect: reply.FTP}}
+	if p.greeted {
+		e.asked = "FEAT"
+	}
+	return e
 }
 
 type exchange struct {
@@ -74,7 +86,12 @@ type exchange struct {
 	finding finding
 }
 
-func (e *exchange) Begin() protocol.Step { return protocol.Step{} }
+func (e *exchange) Begin() protocol.Step {
+	if e.asked == "FEAT" {
+		return protocol.Step{Send: feat}
+	}
+	return protocol.Step{}
+}
 
 func (e *exchange) Parser() protocol.FrameParser { return &e.parser }
 
@@ -160,7 +177,7 @@ func (e *exchange) awaited() string {
 
 func (e *exchange) Conclusion() protocol.Conclusion {
 	c := protocol.Conclusion{Verdict: e.verdict, Reason: e.reason}
-	if e.finding.code != 0 || e.finding.received != "" {
+	if e.finding.code != 0 || e.finding.answered || e.finding.received != "" {
 		c.Finding = e.finding
 	}
 	return c
@@ -190,8 +207,11 @@ func (f finding) AppendJSON(dst []byte) []byte {
 }
 
 func (f finding) Brief() string {
-	if f.code != 0 {
+	switch {
+	case f.code != 0:
 		return conclude.Code("", f.code, f.greeting)
+	case f.answered:
+		return conclude.Quote(strings.Join(f.features, ", "))
 	}
 	return conclude.Quote(f.received)
 }

@@ -1,6 +1,7 @@
 package ftp
 
 import (
+	"sonde/probes"
 	"strings"
 	"testing"
 
@@ -49,4 +50,19 @@ func TestIsAuthTLS(t *testing.T) {
 			t.Errorf("%q: got %t, want %t", feature, got, want)
 		}
 	}
+}
+
+// TestGreeted: behind AUTH TLS the exchange sends first, and reports no greeting.
+func TestGreeted(t *testing.T) {
+	p, err := Probe{}.Configure(probes.Options{Greeted: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	open := func() protocol.Exchange { return p.Exchange(nil) }
+	probetest.Run(t, Probe{}.About(),
+		probetest.Case{Name: "features", Open: open, Turns: []probetest.Turn{{Hears: "FEAT\r\n", Says: "211-x\r\n SIZE\r\n MDTM\r\n211 End\r\n"}, {Hears: "QUIT\r\n"}},
+			Result: `{"features":["SIZE","MDTM"],"auth_tls":false}`, Brief: "SIZE, MDTM"},
+		probetest.Case{Name: "wants a login", Open: open, Turns: []probetest.Turn{{Hears: "FEAT\r\n", Says: "530 log in\r\n"}, {Hears: "QUIT\r\n"}},
+			Result: `{"features":[],"auth_tls":false}`},
+	)
 }

@@ -44,6 +44,8 @@ func (Probe) About() probes.About {
 		Summary: "requests a page and is content with a status of 200 to 399",
 		Port:    80,
 		Schemes: []string{"http"},
+		TLSPort: 443, TLSSchemes: []string{"https"}, // RFC 9110 s.4.2.2
+		ALPN: []string{"http/1.1"}, // RFC 7301 s.6
 		Options: []string{
 			"--http-method", "--http-host", "--http-path", "--http-header", "--http-status", "--expect", "--read-bytes",
 		},

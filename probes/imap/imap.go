@@ -13,10 +13,13 @@ import (
 )
 
 // Probe waits for a greeting, asks for the capabilities if the greeting does not tell them, and takes its leave with
-// LOGOUT, without waiting for the answer to that. A server that says BYE, or NO or BAD to the question, is Refused.
-type Probe struct{}
+// LOGOUT, without waiting for the answer to that. A server that says BYE, or NO or BAD to the question, is Refused. Behind
+// STARTTLS there is no greeting: it asks at once, for what was told before counts no more (RFC 9051 s.6.2.1).
+type Probe struct {
+	greeted bool // the greeting was read before the exchange begins
+}
 
-var _ probes.Probe = Probe{}
+var _ probes.Configurable = Probe{}
 
 // What the probe sends (RFC 9051 s.6.1.1, s.6.1.3).
 var (
@@ -34,9 +37,11 @@ func (Probe) About() probes.About {
 		Summary: "waits for an IMAP server's greeting and is content when it tells its capabilities",
 		Port:    143,
 		Schemes: []string{"imap"},
+		TLSPort: 993, TLSSchemes: []string{"imaps"}, // RFC 8314 s.3.2
+		Options: []string{"--starttls"},
 		Reports: []probes.Field{
-			{Name: "status", Type: "string", Doc: "status of the greeting: OK, PREAUTH or BYE"},
-			{Name: "greeting", Type: "string", Doc: "text of the greeting"},
+			{Name: "status", Type: "string", Doc: "status of the greeting: OK, PREAUTH or BYE; absent behind STARTTLS"},
+			{Name: "greeting", Type: "string", Doc: "text of the greeting; absent behind STARTTLS"},
 			{Name: "capabilities", Type: "list", Doc: "capabilities that the server tells before a login"},
 			{Name: "starttls", Type: "boolean", Doc: "whether STARTTLS is among them"},
 			{Name: "received", Type: "string", Doc: "the first bytes of what is not an IMAP greeting or response, or not whole"},
@@ -44,25 +49,36 @@ func (Probe) About() probes.About {
 	}
 }
 
+// Configure implements [probes.Configurable]. It never fails.
+func (Probe) Configure(o probes.Options) (probes.Probe, error) { return Probe{greeted: o.Greeted}, nil }
+
 // Exchange implements [probes.Probe].
-func (Probe) Exchange(*target.Target) protocol.Exchange { return &exchange{} }
+func (p Probe) Exchange(*target.Target) protocol.Exchange { return &exchange{asked: p.greeted} }
 
 type exchange struct {
 	parser   reply.IMAP
+	asked    bool // CAPABILITY is what is sent first, or was sent
+	heard    bool // a response behind the greeting
 	untagged int
 	verdict  protocol.Verdict
 	reason   string
 	finding  finding
 }
 
-func (e *exchange) Begin() protocol.Step { return protocol.Step{} }
+func (e *exchange) Begin() protocol.Step {
+	if e.asked {
+		return protocol.Step{Send: capability}
+	}
+	return protocol.Step{}
+}
 
 func (e *exchange) Parser() protocol.FrameParser { return &e.parser }
 
 func (e *exchange) OnFrame(f protocol.Frame) protocol.Step {
-	if e.finding.status == "" {
+	if !e.asked {
 		return e.greeted(f)
 	}
+	e.heard = true
 	switch {
 	case f.Kind == reply.Tagged && e.parser.Is("OK"):
 		return protocol.Step{Send: logout, Then: protocol.Done}
@@ -97,6 +113,7 @@ func (e *exchange) greeted(f protocol.Frame) protocol.Step {
 		e.takeCapabilities(string(list))
 		return protocol.Step{Send: logout, Then: protocol.Done}
 	}
+	e.asked = true
 	return protocol.Step{Send: capability}
 }
 
@@ -118,7 +135,7 @@ func (e *exchange) refused(what string, goodbye [][]byte) protocol.Step {
 
 func (e *exchange) OnEnd(end protocol.End, rest []byte, err error) {
 	what := "the greeting"
-	if e.finding.status != "" {
+	if e.asked {
 		what = "the answer to CAPABILITY"
 	}
 	e.verdict, e.reason = conclude.Ended(end, err, what)
@@ -127,7 +144,7 @@ func (e *exchange) OnEnd(end protocol.End, rest []byte, err error) {
 
 func (e *exchange) Conclusion() protocol.Conclusion {
 	c := protocol.Conclusion{Verdict: e.verdict, Reason: e.reason}
-	if e.finding.status != "" || e.finding.received != "" {
+	if e.heard || e.finding.status != "" || e.finding.received != "" {
 		c.Finding = e.finding
 	}
 	return c
@@ -156,8 +173,11 @@ func (f finding) AppendJSON(dst []byte) []byte {
 }
 
 func (f finding) Brief() string {
-	if f.status != "" {
+	switch {
+	case f.status != "":
 		return conclude.Quote(f.status + " " + f.greeting)
+	case f.told:
+		return conclude.Quote(strings.Join(f.capabilities, " "))
 	}
 	return conclude.Quote(f.received)
 }

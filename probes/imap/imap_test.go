@@ -1,6 +1,7 @@
 package imap
 
 import (
+	"sonde/probes"
 	"strings"
 	"testing"
 
@@ -37,5 +38,20 @@ func TestExchange(t *testing.T) {
 			Verdict: protocol.Refused, Reason: "among 65 responses", Result: start + `}`, Brief: "OK ready"},
 		probetest.Case{Name: "closed before the answer", Open: open, Turns: first("* OK ready\r\n", answer("* CAP")),
 			Verdict: protocol.Closed, Reason: "closed before the answer to CAPABILITY", Result: start + `,"received":"* CAP"}`, Brief: "OK ready"},
+	)
+}
+
+// TestGreeted: behind STARTTLS the exchange sends first, and reports no greeting.
+func TestGreeted(t *testing.T) {
+	p, err := Probe{}.Configure(probes.Options{Greeted: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	open := func() protocol.Exchange { return p.Exchange(nil) }
+	probetest.Run(t, Probe{}.About(),
+		probetest.Case{Name: "capabilities", Open: open, Turns: []probetest.Turn{{Hears: "a1 CAPABILITY\r\n", Says: "* CAPABILITY IMAP4rev2 IDLE\r\na1 OK\r\n"}, {Hears: "a2 LOGOUT\r\n"}},
+			Result: `{"capabilities":["IMAP4rev2","IDLE"],"starttls":false}`, Brief: "IMAP4rev2 IDLE"},
+		probetest.Case{Name: "refused", Open: open, Verdict: protocol.Refused, Reason: "the answer to CAPABILITY is BAD no",
+			Turns: []probetest.Turn{{Hears: "a1 CAPABILITY\r\n", Says: "a1 BAD no\r\n"}, {Hears: "a2 LOGOUT\r\n"}}, Result: `{}`},
 	)
 }

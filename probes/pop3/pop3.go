@@ -13,10 +13,13 @@ import (
 )
 
 // Probe waits for a positive greeting, asks for the capabilities and takes its leave with QUIT, without waiting for the
-// answer to that. A server that knows no CAPA is well all the same. A negative greeting is Refused.
-type Probe struct{}
+// answer to that. A server that knows no CAPA is well all the same. A negative greeting is Refused. Behind STLS there is no
+// greeting: it asks at once (RFC 2595 s.4).
+type Probe struct {
+	greeted bool // the greeting was read before the exchange begins
+}
 
-var _ probes.Probe = Probe{}
+var _ probes.Configurable = Probe{}
 
 // What the probe sends (RFC 2449 s.5, RFC 1939 s.5).
 var (
@@ -31,9 +34,11 @@ func (Probe) About() probes.About {
 		Summary: "waits for a POP3 server's greeting and is content with +OK",
 		Port:    110,
 		Schemes: []string{"pop3"},
+		TLSPort: 995, TLSSchemes: []string{"pop3s"}, // RFC 8314 s.3.2
+		Options: []string{"--starttls"},
 		Reports: []probes.Field{
-			{Name: "ok", Type: "boolean", Doc: "whether the greeting is positive"},
-			{Name: "greeting", Type: "string", Doc: "text of the greeting"},
+			{Name: "ok", Type: "boolean", Doc: "whether the greeting is positive; absent behind STLS"},
+			{Name: "greeting", Type: "string", Doc: "text of the greeting; absent behind STLS"},
 			{Name: "capabilities", Type: "list", Doc: "capabilities that the server tells before a login"},
 			{Name: "stls", Type: "boolean", Doc: "whether STLS, the change to TLS, is among them"},
 			{Name: "received", Type: "string", Doc: "the first bytes of what is not a POP3 response, or not whole"},
@@ -41,22 +46,38 @@ func (Probe) About() probes.About {
 	}
 }
 
+// Configure implements [probes.Configurable]. It never fails.
+func (Probe) Configure(o probes.Options) (probes.Probe, error) { return Probe{greeted: o.Greeted}, nil }
+
 // Exchange implements [probes.Probe].
-func (Probe) Exchange(*target.Target) protocol.Exchange { return &exchange{} }
+func (p Probe) Exchange(*target.Target) protocol.Exchange { return &exchange{asked: p.greeted} }
 
 type exchange struct {
 	parser  reply.POP3
+	asked   bool // CAPA is what is sent first, or was sent
 	verdict protocol.Verdict
 	reason  string
 	finding finding
 }
 
-func (e *exchange) Begin() protocol.Step { return protocol.Step{} }
+func (e *exchange) Begin() protocol.Step {
+	if e.asked {
+		return e.ask()
+	}
+	return protocol.Step{}
+}
+
+// ask sends CAPA.
+func (e *exchange) ask() protocol.Step {
+	e.asked = true
+	e.parser.MultiLine = true
+	return protocol.Step{Send: capa}
+}
 
 func (e *exchange) Parser() protocol.FrameParser { return &e.parser }
 
 func (e *exchange) OnFrame(protocol.Frame) protocol.Step {
-	if !e.finding.greeted {
+	if !e.asked {
 		e.finding.greeted = true
 		e.finding.ok = e.parser.OK()
 		e.finding.greeting = conclude.Text(e.parser.Text())
@@ -64,8 +85,7 @@ func (e *exchange) OnFrame(protocol.Frame) protocol.Step {
 			e.verdict, e.reason = protocol.Refused, conclude.Quote("the greeting is -ERR "+e.finding.greeting)
 			return protocol.Step{Then: protocol.Done}
 		}
-		e.parser.MultiLine = true
-		return protocol.Step{Send: capa}
+		return e.ask()
 	}
 	e.finding.answered = true
 	for line := range e.parser.Lines() {
@@ -78,7 +98,7 @@ func (e *exchange) OnFrame(protocol.Frame) protocol.Step {
 
 func (e *exchange) OnEnd(end protocol.End, rest []byte, err error) {
 	what := "the greeting"
-	if e.finding.greeted {
+	if e.asked {
 		what = "the answer to CAPA"
 	}
 	e.verdict, e.reason = conclude.Ended(end, err, what)
@@ -87,7 +107,7 @@ func (e *exchange) OnEnd(end protocol.End, rest []byte, err error) {
 
 func (e *exchange) Conclusion() protocol.Conclusion {
 	c := protocol.Conclusion{Verdict: e.verdict, Reason: e.reason}
-	if e.finding.greeted || e.finding.received != "" {
+	if e.finding.greeted || e.finding.answered || e.finding.received != "" {
 		c.Finding = e.finding
 	}
 	return c
@@ -122,6 +142,8 @@ func (f finding) Brief() string {
 		return conclude.Quote("+OK " + f.greeting)
 	case f.greeted:
 		return conclude.Quote("-ERR " + f.greeting)
+	case f.answered:
+		return conclude.Quote(strings.Join(f.capabilities, ", "))
 	}
 	return conclude.Quote(f.received)
 }

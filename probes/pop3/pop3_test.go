@@ -1,6 +1,7 @@
 package pop3
 
 import (
+	"sonde/probes"
 	"testing"
 
 	"sonde/probes/probetest"
@@ -26,5 +27,20 @@ func TestExchange(t *testing.T) {
 			Verdict: protocol.NotSpoken, Reason: "not pop3", Result: `{"received":"220 mail\r\n"}`, Brief: "220 mail"},
 		probetest.Case{Name: "silence", Open: open, End: protocol.EndTimeout,
 			Verdict: protocol.Unfinished, Reason: "in time"},
+	)
+}
+
+// TestGreeted: behind STLS the exchange sends first, and reports no greeting.
+func TestGreeted(t *testing.T) {
+	p, err := Probe{}.Configure(probes.Options{Greeted: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	open := func() protocol.Exchange { return p.Exchange(nil) }
+	probetest.Run(t, Probe{}.About(),
+		probetest.Case{Name: "capabilities", Open: open, Turns: []probetest.Turn{{Hears: "CAPA\r\n", Says: "+OK\r\nTOP\r\nSASL PLAIN\r\n.\r\n"}, {Hears: "QUIT\r\n"}},
+			Result: `{"capabilities":["TOP","SASL PLAIN"],"stls":false}`, Brief: "TOP, SASL PLAIN"},
+		probetest.Case{Name: "knows no CAPA", Open: open, Turns: []probetest.Turn{{Hears: "CAPA\r\n", Says: "-ERR what\r\n"}, {Hears: "QUIT\r\n"}},
+			Result: `{"capabilities":[],"stls":false}`},
 	)
 }

@@ -33,6 +33,7 @@ func (Probe) About() probes.About {
 		Summary: "sends PING and is content with PONG",
 		Port:    6379,
 		Schemes: []string{"redis"},
+		TLSPort: 6379, TLSSchemes: []string{"rediss"},
 		Reports: []probes.Field{
 			{Name: "reply", Type: "string", Doc: "the answer if it is no error"},
 			{Name: "error", Type: "string", Doc: "the server's error reply"},

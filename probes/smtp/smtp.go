@@ -14,10 +14,13 @@ import (
 
 // Probe waits for a greeting of 220, sends EHLO (HELO to a server that does not know that) and wants 250. It takes its
 // leave with QUIT and does not wait for the answer: the verdict is known, and a server slow to say goodbye is not slow to
-// serve. A server that answers with another code is Refused.
-type Probe struct{}
+// serve. A server that answers with another code is Refused. Behind STARTTLS there is no greeting: EHLO comes first, for
+// the capabilities may be others than before (RFC 3207 s.4.2).
+type Probe struct {
+	greeted bool // the greeting was read before the exchange begins
+}
 
-var _ probes.Probe = Probe{}
+var _ probes.Configurable = Probe{}
 
 // What the probe sends (RFC 5321 s.4.1.1). The name is one that can't exist (RFC 6761 s.6.4): ours is not known here, and
 // an address literal would need the connection's address.
@@ -45,9 +48,11 @@ func (Probe) About() probes.About {
 		Summary: "greets a mail server with EHLO and is content when it is greeted back",
 		Port:    25,
 		Schemes: []string{"smtp"},
+		TLSPort: 465, TLSSchemes: []string{"smtps"}, // RFC 8314 s.3.3
+		Options: []string{"--starttls"},
 		Reports: []probes.Field{
-			{Name: "code", Type: "integer", Doc: "code of the greeting, 220 on success"},
-			{Name: "greeting", Type: "string", Doc: "text of the greeting"},
+			{Name: "code", Type: "integer", Doc: "code of the greeting, 220 on success; absent behind STARTTLS"},
+			{Name: "greeting", Type: "string", Doc: "text of the greeting; absent behind STARTTLS"},
 			{Name: "esmtp", Type: "boolean", Doc: "whether the server knows EHLO"},
 			{Name: "capabilities", Type: "list", Doc: "extensions that the server offers"},
 			{Name: "starttls", Type: "boolean", Doc: "whether STARTTLS is among them"},
@@ -56,8 +61,16 @@ func (Probe) About() probes.About {
 	}
 }
 
+// Configure implements [probes.Configurable]. It never fails.
+func (Probe) Configure(o probes.Options) (probes.Probe, error) { return Probe{greeted: o.Greeted}, nil }
+
 // Exchange implements [probes.Probe].
-func (Probe) Exchange(*target.Target) protocol.Exchange { return &exchange{} }
+func (p Probe) Exchange(*target.Target) protocol.Exchange {
+	if p.greeted {
+		return &exchange{state: awaitEHLO}
+	}
+	return &exchange{}
+}
 
 // state is the reply that comes next.
 type state uint8
@@ -81,7 +94,12 @@ type exchange struct {
 	finding finding
 }
 
-func (e *exchange) Begin() protocol.Step { return protocol.Step{} }
+func (e *exchange) Begin() protocol.Step {
+	if e.state == awaitEHLO {
+		return protocol.Step{Send: ehlo}
+	}
+	return protocol.Step{}
+}
 
 func (e *exchange) Parser() protocol.FrameParser { return &e.parser }
 
@@ -97,7 +115,7 @@ func (e *exchange) OnFrame(protocol.Frame) protocol.Step {
 		e.state = awaitEHLO
 		return protocol.Step{Send: ehlo}
 	case awaitEHLO:
-		e.finding.greeted = true
+		e.finding.answered = true
 		switch code {
 		case codeOK:
 			e.takeCapabilities()
@@ -146,7 +164,7 @@ func (e *exchange) OnEnd(end protocol.End, rest []byte, err error) {
 
 func (e *exchange) Conclusion() protocol.Conclusion {
 	c := protocol.Conclusion{Verdict: e.verdict, Reason: e.reason}
-	if e.finding.code != 0 || e.finding.received != "" {
+	if e.finding.code != 0 || e.finding.answered || e.finding.received != "" {
 		c.Finding = e.finding
 	}
 	return c
@@ -155,7 +173,7 @@ func (e *exchange) Conclusion() protocol.Conclusion {
 type finding struct {
 	code         int
 	greeting     string
-	greeted      bool // EHLO was answered
+	answered     bool // EHLO was
 	esmtp        bool
 	capabilities []string
 	startTLS     bool
@@ -168,7 +186,7 @@ func (f finding) AppendJSON(dst []byte) []byte {
 		o.Int("code", int64(f.code))
 		o.Bytes("greeting", []byte(f.greeting))
 	}
-	if f.greeted {
+	if f.answered {
 		o.Bool("esmtp", f.esmtp)
 		o.Strings("capabilities", f.capabilities)
 		o.Bool("starttls", f.startTLS)
@@ -178,8 +196,11 @@ func (f finding) AppendJSON(dst []byte) []byte {
 }
 
 func (f finding) Brief() string {
-	if f.code != 0 {
+	switch {
+	case f.code != 0:
 		return conclude.Code("", f.code, f.greeting)
+	case f.answered:
+		return conclude.Quote(strings.Join(f.capabilities, ", "))
 	}
 	return conclude.Quote(f.received)
 }

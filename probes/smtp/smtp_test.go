@@ -1,6 +1,7 @@
 package smtp
 
 import (
+	"sonde/probes"
 	"strings"
 	"testing"
 
@@ -53,5 +54,23 @@ func TestExchange(t *testing.T) {
 			Turns: greeted(""), Result: start + `}`, Brief: brief},
 		probetest.Case{Name: "endless greeting", Open: open, Verdict: protocol.OverLimit, Reason: "32768",
 			Turns: []probetest.Turn{{Says: strings.Repeat("220-x\r\n", 5000)}}, Result: `{"received":"` + strings.Repeat(`220-x\r\n`, 73) + `2"}`, Brief: strings.Repeat("220-x  ", 28) + "220-"},
+	)
+}
+
+// TestGreeted: behind STARTTLS the exchange sends first, and reports no greeting.
+func TestGreeted(t *testing.T) {
+	p, err := Probe{}.Configure(probes.Options{Greeted: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	open := func() protocol.Exchange { return p.Exchange(nil) }
+	probetest.Run(t, Probe{}.About(),
+		probetest.Case{Name: "esmtp", Open: open, Turns: []probetest.Turn{{Hears: hello, Says: "250-mail\r\n250-AUTH PLAIN\r\n250 8BITMIME\r\n"}, {Hears: bye}},
+			Result: `{"esmtp":true,"capabilities":["AUTH PLAIN","8BITMIME"],"starttls":false}`, Brief: "AUTH PLAIN, 8BITMIME"},
+		probetest.Case{Name: "helo", Open: open, Turns: []probetest.Turn{{Hears: hello, Says: "502 what?\r\n"}, {Hears: "HELO sonde.invalid\r\n", Says: "250 mail\r\n"}, {Hears: bye}},
+			Result: `{"esmtp":false,"capabilities":[],"starttls":false}`},
+		probetest.Case{Name: "refused", Open: open, Verdict: protocol.Refused, Reason: "the answer to EHLO is 550 go away",
+			Turns:  []probetest.Turn{{Hears: hello, Says: "550 go away\r\n"}, {Hears: bye}},
+			Result: `{"esmtp":false,"capabilities":[],"starttls":false}`},
 	)
 }

@@ -97,7 +97,7 @@ func arrange[T any](list []T, o order) []T {
 // appendHello appends the hello of number i, from 0, with the bytes of random where a hello is not fixed. An error says
 // that name can't be sent.
 func appendHello(dst []byte, i int, name string, random *[randomSize]byte) ([]byte, error) {
-	f := &forms[i]
+	f := forms[i]
 	greases := random[96:]
 	offered := suites
 	if f.no13 {
@@ -113,7 +113,7 @@ func appendHello(dst []byte, i int, name string, random *[randomSize]byte) ([]by
 		Random:        [32]byte(random[:32]),
 		SessionID:     random[32:64],
 		CipherSuites:  offered,
-		Extensions:    extensionsOf(f, name, random[64:96], greases[1:]),
+		Extensions:    extensionsOf(&f, name, random[64:96], greases[1:]),
 	}
 	if f.version == tlswire.TLS13 {
 		h.RecordVersion = tlswire.TLS10 // RFC 8446 s.5.1

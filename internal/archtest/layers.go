@@ -41,7 +41,11 @@ var layers = []layer{
 	// Probes know wire formats and each other only through builtin, which knows them all. Below any of them may lie TLS
 	// (secure), and below that the part of another protocol that asks for it (starttls).
 	{of: "probes", may: []string{"protocol", "protocol/tlswire", "target"}},
-	{of: "probes/secure/...", may: slices.Concat([]string{"probes/secure/...", "probes/starttls", "internal/tlsclient"}, probe)},
+	{
+		// Its tests put it under probes.
+		of: "probes/secure/...", may: slices.Concat([]string{"probes/secure/...", "probes/starttls", "internal/tlsclient"}, probe),
+		tests: []string{"probes/http", "probes/redis"},
+	},
 	{of: "probes/tls/...", may: slices.Concat([]string{"probes/tls/...", "probes/secure", "probes/starttls", "internal/tlsclient"}, probe)},
 	{
 		// Its tests hold the probes against the healthy peers.

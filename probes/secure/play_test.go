@@ -211,7 +211,11 @@ func (e *engine) frame() bool {
 		return false
 	}
 	if err != nil {
-		e.end(protocol.EndMalformed, err)
+		end := protocol.EndMalformed
+		if errors.Is(err, protocol.ErrTooLarge) {
+			end = protocol.EndTooLarge
+		}
+		e.end(end, err)
 		return false
 	}
 	e.buf = e.buf[n:]

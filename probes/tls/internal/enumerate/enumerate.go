@@ -34,8 +34,8 @@ import (
 	"sonde/protocol/tlswire"
 )
 
-// maxConnections is the most connections that one server is asked by: a server that takes every suite of OpenSSL in four
-// versions needs some 300.
+// maxConnections is the most connections that one server is asked by: a server that takes every suite, group and
+// version that OpenSSL 3.0 has, with an RSA and an ECDSA certificate, takes 277.
 const maxConnections = 400
 
 // Exchange is an enumeration under way. It is used once.

@@ -119,6 +119,30 @@ func TestPolicies(t *testing.T) {
 			},
 		},
 		{
+			name: "the client's order, with rare suites: nothing to merge", o: only(probes.TLSOptions{}, false, true, false),
+			p: policy{
+				versions:    versions{tlswire.TLS10},
+				suites:      map[tlswire.Version][]tlswire.CipherSuite{tlswire.TLS10: {pskCBC, rsaRC4, rsaCBC}},
+				clientOrder: true,
+			},
+			want: tlsfacts.Enum{
+				Ciphers: []tlsfacts.VersionCiphers{
+					{Version: tlswire.TLS10, Ciphers: ciphers{rsaRC4, rsaCBC, pskCBC}, ServerOrder: tlsfacts.No},
+				},
+				Connections: 2 + 3 + 2 + 1,
+			},
+		},
+		{
+			name: "a field of its own", o: only(probes.TLSOptions{MinVersion: tlswire.TLS12, MaxVersion: tlswire.TLS12}, false, false, true),
+			p: policy{
+				versions: versions{tlswire.TLS12},
+				suites:   map[tlswire.Version][]tlswire.CipherSuite{tlswire.TLS12: {dheAES128}},
+				dhe:      append(ffdhe3072()[:383:383], 0),
+			},
+			// The version, a refusal of curves, and a field that was not asked for.
+			want: tlsfacts.Enum{Connections: 1 + 1 + 1},
+		},
+		{
 			name: "bounded", o: only(probes.TLSOptions{MinVersion: tlswire.TLS12, MaxVersion: tlswire.TLS12}, true, false, false), p: modern,
 			want: tlsfacts.Enum{Versions: versions{tlswire.TLS12}, Connections: 1},
 		},

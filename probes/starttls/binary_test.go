@@ -190,6 +190,7 @@ func TestXMPP(t *testing.T) {
 		agreed("agreed", xmppHello+xmppOffer, "<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>"),
 		agreed("in other words", "<s:stream a=\">'\" version = \"1.0\">\r\n<s:features>x<mechanisms><starttl/>\n</mechanisms><starttls></starttls><y a='/>'/></s:features> ", " <message><proceed/></message><proceed></proceed >"),
 		refused("not offered", "no STARTTLS on offer", "</stream:features>", hello("<stream:features><x><starttls/></x></stream:features>"), bye),
+		refused("offered elsewhere", "no STARTTLS on offer", "</stream:features>", hello("<x><starttls/></x><stream:features></stream:features>"), bye),
 		refused("no features", "no STARTTLS on offer", "<stream:features/>", hello("<stream:features/>"), bye),
 		refused("refused", "STARTTLS refused: failure", "<failure/>", hello(xmppOffer), probetest.Turn{Hears: xmppAsksTLS, Says: "<failure/>"}),
 		refused("unknown host", "stream error: host-unknown", "</stream:error>", hello("<stream:error><host-unknown x='y'/><text>no</text></stream:error>"), bye),

@@ -109,10 +109,10 @@ func (mysqlGreeting) ParseFrame(buf []byte) (protocol.Frame, int, error) {
 	switch {
 	case size == mysqlHead:
 		return malformed(0, "empty packet")
-	case len(buf) > mysqlHead && buf[4] != mysqlV10 && buf[4] != mysqlV9 && buf[4] != mysqlError:
-		return malformed(4, "neither a greeting nor an error")
 	case size > mysqlMaxGreeting:
 		return protocol.Frame{}, 0, fmt.Errorf("mysql: greeting of more than %d bytes: %w", mysqlMaxGreeting, protocol.ErrTooLarge)
+	case len(buf) > mysqlHead && buf[4] != mysqlV10 && buf[4] != mysqlV9 && buf[4] != mysqlError:
+		return malformed(4, "neither a greeting nor an error")
 	case len(buf) < size:
 		return protocol.Frame{}, 0, protocol.ErrIncomplete
 	}

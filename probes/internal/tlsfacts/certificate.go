@@ -2,7 +2,6 @@ package tlsfacts
 
 import (
 	"bytes"
-	"crypto/dsa" //nolint:staticcheck // SA1019: the size of a key that a server has is told, whatever it is good for
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/md5"
@@ -121,7 +120,7 @@ func keys(o *jsonappend.Object, c *x509.Certificate) {
 	optional(o, "signature_algorithm", signature)
 }
 
-// keyBits is the size of a public key as people tell it: of its modulus, its prime or its curve. 0 if it is not known.
+// keyBits is the size of a public key as people tell it: of its modulus or its curve. 0 if it is not known.
 func keyBits(key any) int {
 	switch k := key.(type) {
 	case *rsa.PublicKey:
@@ -130,8 +129,6 @@ func keyBits(key any) int {
 		return k.Params().BitSize
 	case ed25519.PublicKey:
 		return 8 * len(k)
-	case *dsa.PublicKey:
-		return k.P.BitLen()
 	}
 	return 0
 }

@@ -1,0 +1,239 @@
+package tlsclient
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/binary"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+)
+
+// maxFile is the most that a file of certificates or keys may have, in bytes: the bundles of whole systems are below 1 MiB,
+// and a device that never ends is told apart from them.
+const maxFile = 16 << 20
+
+// LoadRoots reads the authorities to trust, certificates in PEM or one in DER. An error names the file, what is wrong with
+// it and how to mend it; every certificate in it must parse.
+func LoadRoots(file string) (*x509.CertPool, error) {
+	data, err := read(file)
+	if err != nil {
+		return nil, err
+	}
+	certs, err := certificates(file, data)
+	if err != nil {
+		return nil, err
+	}
+	pool := x509.NewCertPool()
+	for _, c := range certs {
+		pool.AddCert(c)
+	}
+	return pool, nil
+}
+
+// LoadCertificate reads a client's certificate, leaf first and in PEM, and its private key, in PEM too: PKCS #8, PKCS #1 or
+// SEC 1, not encrypted. An empty key says that it is in the certificate's file. An error names the file, what is wrong
+// with it and how to mend it. Whether the certificate has expired is for the server to say.
+func LoadCertificate(cert, key string) (tls.Certificate, error) {
+	if key == "" {
+		key = cert
+	}
+	data, err := read(cert)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	chain, err := certificates(cert, data)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	if data, err = read(key); err != nil {
+		return tls.Certificate{}, err
+	}
+	private, err := privateKey(key, data)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	public, ok := chain[0].PublicKey.(interface{ Equal(crypto.PublicKey) bool })
+	if !ok || !public.Equal(private.Public()) {
+		return tls.Certificate{}, fmt.Errorf(
+			"%s: the key is not that of the first certificate in %s, %q; that must be the client's own, its authorities after it",
+			key, cert, chain[0].Subject)
+	}
+	c := tls.Certificate{PrivateKey: private, Leaf: chain[0]}
+	for _, p := range chain {
+		c.Certificate = append(c.Certificate, p.Raw)
+	}
+	return c, nil
+}
+
+// LoadECH reads an ECHConfigList (RFC 9849 s.4): as a PEM block "ECHCONFIG" (RFC 9934 s.3), in base64 as DNS has it
+// (RFC 9460), or in binary. An error names the file and what is wrong with it, also when crypto/tls can use none of the
+// configurations.
+func LoadECH(file string) ([]byte, error) {
+	data, err := read(file)
+	if err != nil {
+		return nil, err
+	}
+	list, err := echList(data)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	if _, err := (Offer{ServerName: "name.invalid", ECH: list}).Config(); err != nil {
+		return nil, fmt.Errorf("%s: no ECH configuration that we can use: %w", file, err)
+	}
+	return list, nil
+}
+
+// read reads a whole file.
+func read(file string) ([]byte, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, err // names the file
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	switch {
+	case err != nil:
+		return nil, err
+	case len(data) > maxFile:
+		return nil, fmt.Errorf("%s: more than %d MiB, this is no file of certificates or keys", file, maxFile>>20)
+	case len(bytes.TrimSpace(data)) == 0:
+		return nil, fmt.Errorf("%s: the file is empty", file)
+	}
+	return data, nil
+}
+
+// certificates parses what is in a file: PEM blocks (RFC 7468 s.5), of which others than certificates are passed over, or
+// one certificate in DER. It returns at least one.
+func certificates(file string, data []byte) ([]*x509.Certificate, error) {
+	var certs []*x509.Certificate
+	var other []string
+	for rest := data; ; {
+		var block *pem.Block
+		if block, rest = pem.Decode(rest); block == nil {
+			break
+		}
+		if block.Type != "CERTIFICATE" {
+			other = append(other, block.Type)
+			continue
+		}
+		c, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return nil, fmt.Errorf("%s: certificate %d: %w", file, len(certs)+1, err)
+		}
+		certs = append(certs, c)
+	}
+	if len(certs) > 0 {
+		return certs, nil
+	}
+	if len(other) > 0 {
+		return nil, fmt.Errorf("%s: no certificate in it, but %s; give the file that has \"BEGIN CERTIFICATE\"", file, strings.Join(other, ", "))
+	}
+	c, err := x509.ParseCertificate(data)
+	if err != nil {
+		return nil, fmt.Errorf("%s: no certificate in it; give one in PEM, which has \"BEGIN CERTIFICATE\"", file)
+	}
+	return []*x509.Certificate{c}, nil
+}
+
+// privateKey finds the first private key in a file.
+func privateKey(file string, data []byte) (crypto.Signer, error) {
+	var other []string
+	for rest := data; ; {
+		var block *pem.Block
+		if block, rest = pem.Decode(rest); block == nil {
+			break
+		}
+		// RFC 7468 s.11; RFC 1421 s.4.6.1.1 for the older form.
+		if block.Type == "ENCRYPTED PRIVATE KEY" || strings.Contains(block.Headers["Proc-Type"], "ENCRYPTED") {
+			return nil, fmt.Errorf("%s: the key is encrypted; decrypt it: openssl pkey -in %s -out plain.pem", file, file)
+		}
+		if !strings.HasSuffix(block.Type, "PRIVATE KEY") {
+			other = append(other, block.Type)
+			continue
+		}
+		key, err := parseKey(block)
+		if err != nil {
+			return nil, fmt.Errorf("%s: private key: %w", file, err)
+		}
+		return key, nil
+	}
+	if len(other) > 0 {
+		return nil, fmt.Errorf("%s: no private key in it, but %s; give the file that has \"BEGIN PRIVATE KEY\"", file, strings.Join(other, ", "))
+	}
+	return nil, fmt.Errorf("%s: no private key in it; give one in PEM, which has \"BEGIN PRIVATE KEY\"", file)
+}
+
+// parseKey parses a key by the name of its block: PKCS #1 (RFC 8017 s.A.1.2), SEC 1 (RFC 5915 s.4) or PKCS #8 (RFC 5958).
+func parseKey(block *pem.Block) (crypto.Signer, error) {
+	var key any
+	var err error
+	switch block.Type {
+	case "RSA PRIVATE KEY":
+		key, err = x509.ParsePKCS1PrivateKey(block.Bytes)
+	case "EC PRIVATE KEY":
+		key, err = x509.ParseECPrivateKey(block.Bytes)
+	case "PRIVATE KEY":
+		key, err = x509.ParsePKCS8PrivateKey(block.Bytes)
+	default:
+		return nil, fmt.Errorf("%q is not a kind that TLS uses here", block.Type)
+	}
+	if err != nil {
+		return nil, err
+	}
+	signer, ok := key.(crypto.Signer)
+	if !ok {
+		return nil, errors.New("the key can't sign")
+	}
+	return signer, nil
+}
+
+// echList finds the ECHConfigList in a file and checks its frame: a length of two bytes, then configurations that each
+// have a version and a length (RFC 9849 s.4).
+func echList(data []byte) ([]byte, error) {
+	list, err := decodeECH(data)
+	if err != nil {
+		return nil, err
+	}
+	if len(list) < 2 || int(binary.BigEndian.Uint16(list)) != len(list)-2 {
+		return nil, errors.New("not an ECHConfigList: its length does not fit")
+	}
+	if len(list) == 2 {
+		return nil, errors.New("the ECHConfigList is empty")
+	}
+	const head = 4 // version and length
+	for rest := list[2:]; len(rest) > 0; {
+		if len(rest) < head || head+int(binary.BigEndian.Uint16(rest[2:])) > len(rest) {
+			return nil, errors.New("not an ECHConfigList: a configuration in it is cut off")
+		}
+		rest = rest[head+int(binary.BigEndian.Uint16(rest[2:])):]
+	}
+	return list, nil
+}
+
+// decodeECH undoes PEM or base64.
+func decodeECH(data []byte) ([]byte, error) {
+	for rest := data; ; {
+		var block *pem.Block
+		if block, rest = pem.Decode(rest); block == nil {
+			break
+		}
+		if block.Type == "ECHCONFIG" {
+			return block.Bytes, nil
+		}
+	}
+	if bytes.Contains(data, []byte("-----BEGIN ")) {
+		return nil, errors.New("no ECH configuration in it; its block begins with \"BEGIN ECHCONFIG\"")
+	}
+	text := string(bytes.Join(bytes.Fields(data), nil))
+	if list, err := base64.StdEncoding.DecodeString(text); err == nil {
+		return list, nil
+	}
+	return data, nil
+}

@@ -40,7 +40,7 @@ type Facts struct {
 	JA3S          string // MD5 in hexadecimal; the text it is made from is tlswire.ServerHello's
 	SessionID     Tri    // TLS 1.2 and below: the server gave a session an ID to resume it by
 	SessionTicket Tri    // the server gives tickets (RFC 5077), or gave one (RFC 8446 s.4.6.1)
-	Resumed       Tri
+	Resumed       Tri      // a session was resumed: by the second connection, where there are two (Reuse)
 	Chain         [][]byte // DER, leaf first, as the server sent them
 	OCSP          []byte   // the stapled response, DER (RFC 6960)
 	SCTs          [][]byte // RFC 6962 s.3.3, from the handshake; those within certificates are found there

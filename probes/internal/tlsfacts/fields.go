@@ -18,7 +18,7 @@ func Fields() []probes.Field {
 		{Name: "ja3s_hash", Type: "string", Doc: "JA3S fingerprint of the ServerHello, MD5 in hexadecimal"},
 		{Name: "session_id", Type: "boolean", Doc: "whether the server gave a session ID to resume by; TLS 1.2 and below"},
 		{Name: "session_ticket", Type: "boolean", Doc: "whether the server gives session tickets"},
-		{Name: "resumed", Type: "boolean", Doc: "whether this handshake resumed a session"},
+		{Name: "resumed", Type: "boolean", Doc: "whether a session was resumed: by the second connection, where there are two"},
 		{Name: "resumption", Type: "object", Doc: "what a second connection made of the session"},
 		{Name: "resumption.method", Type: "string", Doc: "what the server accepted: psk, ticket, session-id or none"},
 		{Name: "resumption.offered", Type: "string", Doc: "what there was to offer: the same words"},

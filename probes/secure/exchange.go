@@ -17,7 +17,7 @@ import (
 //	Handshake ─► shaking ─┬─ OnHandshake: failed, cut off, not believed ─► Conclusion: the layer's
 //	                      └─ OnHandshake: true ─► secured ─┬─ inner speaks ─► Conclusion: inner's
 //	                                                       └─ without inner: Done, or the server's last word is
-//	                                                          awaited (see awaits) ─► Conclusion: the layer's
+//	                                                          awaited (see await) ─► Conclusion: the layer's
 //
 // What TLS says behind the handshake comes as OnEnd with EndMalformed and crypto/tls' error. An alert of the peer's before
 // any data is its judgement of the handshake (RFC 8446 s.4.6.2, s.6.2: of our certificate, of our Finished), and so

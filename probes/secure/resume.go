@@ -13,7 +13,7 @@ import (
 // and the server takes the session if its ServerHello echoes it (s.7.4.1.3). The connection ends there, since the keys of
 // the session stay in crypto/tls; so how long the resumed handshake would have taken is not known and not said.
 
-// hello is the ClientHello that offers the session. It asks for what the first one asked for where the server must not
+// resumingHello is the ClientHello that offers the session. It asks for what the first one asked for where the server must not
 // resume otherwise: the name (RFC 6066 s.3), the suite (RFC 5246 s.7.4.1.2), the extended master secret if, and only if,
 // the session has one (RFC 7627 s.5.3).
 func (r *reuse) resumingHello(e *exchange) []byte {
@@ -21,7 +21,7 @@ func (r *reuse) resumingHello(e *exchange) []byte {
 	if highest := e.layer.options.MaxVersion; highest != 0 {
 		h.LegacyVersion = min(h.LegacyVersion, highest)
 	}
-	rand.Read(h.Random[:]) //nolint:errcheck // never fails, see crypto/rand
+	_, _ = rand.Read(h.Random[:]) // never fails, see crypto/rand
 	h.CipherSuites = append(h.CipherSuites, e.facts.Cipher)
 	for _, id := range tlsclient.Suites() {
 		if s := tlswire.CipherSuite(id); s != e.facts.Cipher {

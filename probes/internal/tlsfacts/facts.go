@@ -35,11 +35,11 @@ type Facts struct {
 	Cipher        tlswire.CipherSuite
 	Group         tlswire.Group // of the key exchange, where one was visible
 	ALPN          string
-	Retry         bool   // the server sent a HelloRetryRequest first
-	Alert         string // the name of the alert by which the peer ended the handshake
-	JA3S          string // MD5 in hexadecimal; the text it is made from is tlswire.ServerHello's
-	SessionID     Tri    // TLS 1.2 and below: the server gave a session an ID to resume it by
-	SessionTicket Tri    // the server gives tickets (RFC 5077), or gave one (RFC 8446 s.4.6.1)
+	Retry         bool     // the server sent a HelloRetryRequest first
+	Alert         string   // the name of the alert by which the peer ended the handshake
+	JA3S          string   // MD5 in hexadecimal; the text it is made from is tlswire.ServerHello's
+	SessionID     Tri      // TLS 1.2 and below: the server gave a session an ID to resume it by
+	SessionTicket Tri      // the server gives tickets (RFC 5077), or gave one (RFC 8446 s.4.6.1)
 	Resumed       Tri      // a session was resumed: by the second connection, where there are two (Reuse)
 	Chain         [][]byte // DER, leaf first, as the server sent them
 	OCSP          []byte   // the stapled response, DER (RFC 6960)

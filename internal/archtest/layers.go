@@ -72,11 +72,12 @@ var layers = []layer{
 		// Its tests hold the status words that it promises against the closed set.
 		of: "internal/testpeer/...", may: []string{"internal/clock", "internal/testcert"}, tests: []string{"report"},
 	},
+	{of: "internal/testserver/...", may: []string{"internal/testcert"}},
 	{of: "internal/*"},
 }
 
 // testSupport are the packages that exist for tests. Any test may import them; of other code only what layers allows,
-// which is serve's use of testpeer, and testpeer's of testcert.
+// which is serve's use of testpeer, and that of testcert by testpeer and testserver.
 var testSupport = []string{
 	"internal/archtest", "internal/simkernel/...", "internal/testcert", "internal/testnet", "internal/testpeer/...", "internal/testserver/...",
 	"protocol/protocoltest", "probes/probetest",

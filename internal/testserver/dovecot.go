@@ -12,13 +12,19 @@ import (
 // dovecot starts dovecot with one protocol.
 func dovecot(t testing.TB, protocol, pkg string) netip.AddrPort {
 	t.Helper()
+	needDovecot(t, protocol, pkg)
+	prepare := func(t testing.TB, dir string, addrs []netip.AddrPort) []string {
+		return []string{"-F", "-c", write(t, dir, "dovecot.conf", dovecotConf(t, dir, protocol, addrs, nil), 0o600)}
+	}
+	return start(t, spec{program: "dovecot", pkg: pkg, ports: 1, prepare: prepare})[0]
+}
+
+// needDovecot skips the test if dovecot can't speak the protocol.
+func needDovecot(t testing.TB, protocol, pkg string) {
+	t.Helper()
 	if !dovecotHas(protocol) {
 		t.Skipf("testserver: no dovecot with %s here (Debian package %s); scripts/test-setup installs it", protocol, pkg)
 	}
-	prepare := func(t testing.TB, dir string, addrs []netip.AddrPort) []string {
-		return []string{"-F", "-c", write(t, dir, "dovecot.conf", dovecotConf(t, dir, protocol, addrs[0]), 0o600)}
-	}
-	return start(t, spec{program: "dovecot", pkg: pkg, ports: 1, prepare: prepare})[0]
 }
 
 // dovecotHas reports whether the protocol's login program is among dovecot's own programs.
@@ -31,14 +37,30 @@ func dovecotHas(protocol string) bool {
 	return false
 }
 
-func dovecotConf(t testing.TB, dir, protocol string, addr netip.AddrPort) string {
+// dovecotConf is dovecot's configuration with one protocol. The first address is for the protocol in the clear or with
+// STARTTLS, the second, if there is one, for TLS from the first byte; id is nil if there is no TLS.
+func dovecotConf(t testing.TB, dir, protocol string, addrs []netip.AddrPort, id *identity) string {
 	t.Helper()
+	direct := ""
+	switch {
+	case len(addrs) > 1:
+		direct = dovecotListener(protocol+"s", addrs[1], "ssl = yes")
+	case protocol != "managesieve": // which has no such listener to close
+		direct = dovecotListener(protocol+"s", netip.AddrPortFrom(addrs[0].Addr(), 0), "")
+	}
+	security, service := "ssl = no", protocol
+	if id != nil {
+		security = fmt.Sprintf("ssl = yes\nssl_cert = <%s\nssl_key = <%s\nssl_min_protocol = TLSv1.2", id.chain, id.key)
+	}
+	if protocol == "managesieve" {
+		service = "sieve" // the protocol's name, where the service's is that of its program
+	}
 	return fmt.Sprintf(`
 base_dir = %[1]s/run
 state_dir = %[1]s/run
-protocols = %[2]s
+protocols = %[7]s
 listen = %[3]s
-ssl = no
+%[6]s
 log_path = /dev/stderr
 mail_location = maildir:%[1]s/mail
 login_greeting = sonde test mail
@@ -51,13 +73,8 @@ passdb {
 service %[2]s-login {
 	chroot =
 	client_limit = 4096
-	inet_listener %[2]s {
-		address = %[3]s
-		port = %[4]d
-	}
-	inet_listener %[2]ss {
-		port = 0
-	}
+%[4]s
+%[8]s
 }
 service anvil {
 	chroot =
@@ -68,7 +85,16 @@ service stats {
 service %[2]s {
 	chroot =
 }
-`, dir, protocol, addr.Addr(), addr.Port(), dovecotUsers(t))
+`, dir, protocol, addrs[0].Addr(), dovecotListener(service, addrs[0], ""), dovecotUsers(t), security, service, direct)
+}
+
+// dovecotListener is the block of a listener; port 0 closes it.
+func dovecotListener(name string, addr netip.AddrPort, more string) string {
+	return fmt.Sprintf(`	inet_listener %s {
+		address = %v
+		port = %d
+		%s
+	}`, name, addr.Addr(), addr.Port(), more)
 }
 
 // dovecotUsers says whom dovecot's processes run as. Root gets the users that the package made, because a login process

@@ -140,7 +140,15 @@ acl_smtp_rcpt = deny
 func FTP(t testing.TB) netip.AddrPort {
 	t.Helper()
 	prepare := func(t testing.TB, dir string, addrs []netip.AddrPort) []string {
-		conf := fmt.Sprintf(`listen=YES
+		conf := vsftpdConf(t, dir, addrs[0])
+		return []string{write(t, dir, "vsftpd.conf", conf, 0o600)}
+	}
+	return start(t, spec{program: "vsftpd", pkg: "vsftpd", ports: 1, prepare: prepare})[0]
+}
+
+func vsftpdConf(t testing.TB, dir string, addr netip.AddrPort) string {
+	t.Helper()
+	return fmt.Sprintf(`listen=YES
 background=NO
 listen_address=%[2]s
 listen_port=%[3]d
@@ -155,10 +163,7 @@ isolate_network=NO
 max_clients=0
 max_per_ip=0
 xferlog_enable=NO
-`, mkdir(t, dir, "empty", 0o555), addrs[0].Addr(), addrs[0].Port())
-		return []string{write(t, dir, "vsftpd.conf", conf, 0o600)}
-	}
-	return start(t, spec{program: "vsftpd", pkg: "vsftpd", ports: 1, prepare: prepare})[0]
+`, mkdir(t, dir, "empty", 0o555), addr.Addr(), addr.Port())
 }
 
 // IMAP starts dovecot with its IMAP service and returns its address. Nobody can log in.

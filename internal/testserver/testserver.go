@@ -1,10 +1,16 @@
-// Package testserver starts real servers for tests: nginx, redis-server, sshd, exim, vsftpd and dovecot, each from a
-// configuration of ours in a folder of its own, on a free port of 127.0.0.1. Nothing of the machine's own configuration is
-// read and no service is touched. Peers that misbehave are internal/testpeer's business.
+// Package testserver starts real servers for tests, each from a configuration of ours in a folder of its own, on free
+// ports of 127.0.0.1:
+//
+//	in the clear  nginx, redis-server, sshd, exim, vsftpd, dovecot
+//	over TLS      openssl s_server, nginx, haproxy, redis-server (OpenSSL's library), exim, slapd (GnuTLS)
+//	STARTTLS      exim, dovecot, vsftpd, slapd, prosody, MariaDB, PostgreSQL
+//
+// Nothing of the machine's own configuration is read and no service is touched. Peers that misbehave are
+// internal/testpeer's business.
 //
 // Each function returns when the server accepts connections. The server ends with the test, and with the test binary if
 // that is killed. A server that is not installed skips the test and names the Debian package; scripts/test-setup installs
-// them all.
+// them all but PostgreSQL.
 package testserver
 
 import (
@@ -25,8 +31,9 @@ const (
 	// startLimit is how long a server may take until it accepts: under the race detector on a busy machine sshd and
 	// dovecot have taken a second.
 	startLimit = 20 * time.Second
-	// stopLimit is how long a server may take to end by itself before it is killed.
-	stopLimit = 5 * time.Second
+	// stopLimit is how long a server may take to end by itself before it is killed. They have nothing to save; dovecot waits
+	// for clients now and then that have left.
+	stopLimit = 2 * time.Second
 	// portTries is how many ports are tried: between finding a free one and the server's bind another process may take it.
 	portTries = 4
 )
@@ -36,6 +43,8 @@ type spec struct {
 	program string // looked up on PATH and in the sbin folders
 	pkg     string // the Debian package, for the message of a skip
 	ports   int    // how many ports it listens on
+	// runAs is whom it runs as; nil is the test's own user.
+	runAs *syscall.Credential
 	// prepare writes what the server needs into dir and returns its arguments. It is called anew for each try.
 	prepare func(t testing.TB, dir string, addrs []netip.AddrPort) []string
 }
@@ -54,7 +63,7 @@ func start(t testing.TB, s spec) []netip.AddrPort {
 	for try := 1; ; try++ {
 		addrs := freePorts(t, s.ports)
 		dir := tempDir(t)
-		p, err := launch(path, dir, s.prepare(t, dir, addrs))
+		p, err := launch(path, dir, s.prepare(t, dir, addrs), s.runAs)
 		if err != nil {
 			t.Fatalf("testserver: start %s: %v", s.program, err)
 		}
@@ -118,12 +127,15 @@ func tempDir(t testing.TB) string {
 
 // launch starts the program. Its goroutine keeps one thread for the life of the process, because the parent-death signal
 // of prctl(2) is sent when the thread that forked ends, not when the process does.
-func launch(path, dir string, args []string) (*process, error) {
+func launch(path, dir string, args []string, runAs *syscall.Credential) (*process, error) {
 	p := &process{cmd: exec.Command(path, args...), done: make(chan struct{})}
 	p.cmd.Dir = dir
 	p.cmd.Stdout = &p.output
 	p.cmd.Stderr = &p.output
 	p.cmd.SysProcAttr = processAttr()
+	p.cmd.SysProcAttr.Credential = runAs
+	// The defaults that a distribution sets for every program would decide what versions and suites a server takes.
+	p.cmd.Env = append(os.Environ(), "OPENSSL_CONF=/dev/null", "GNUTLS_SYSTEM_PRIORITY_FILE=/dev/null")
 	// A child of the server that outlives it may hold its stdout: do not wait for that.
 	p.cmd.WaitDelay = time.Second
 	started := make(chan error)

@@ -85,7 +85,7 @@ func TestServerEndsWithItsTest(t *testing.T) {
 
 // TestEarlyEnd has a server that ends at once reported, with its words, instead of waited for.
 func TestEarlyEnd(t *testing.T) {
-	p, err := launch("/bin/sh", t.TempDir(), []string{"-c", "echo no such option; exit 3"})
+	p, err := launch("/bin/sh", t.TempDir(), []string{"-c", "echo no such option; exit 3"}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,7 +107,7 @@ func TestStopKills(t *testing.T) {
 	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	p, err := launch("/bin/sh", dir, []string{"-c", `trap "" TERM; exec 9>fifo; sleep 600`})
+	p, err := launch("/bin/sh", dir, []string{"-c", `trap "" TERM; exec 9>fifo; sleep 600`}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,9 +1,7 @@
 package engine
 
 import (
-	"errors"
 	"slices"
-	"syscall"
 	"time"
 
 	"sonde/internal/kernel/socket"
@@ -97,8 +95,8 @@ func (l *loop) admit() {
 		if !l.hasRoom() || !l.hasJob() || !l.hasDescriptor() {
 			return
 		}
-		if budget < dialsPerRound && l.isBusy() {
-			break
+		if l.isPaced(budget) {
+			return
 		}
 		dueAt, ok := l.turn()
 		if !ok {
@@ -124,8 +122,14 @@ func (l *loop) admit() {
 // handshakes are under way: so what would queue for our CPU in the middle of a handshake waits before its connect.
 const handshakeTurn = int64(time.Millisecond)
 
-// isBusy reports that this turn has taken long enough.
-func (l *loop) isBusy() bool { return l.handshakes > 0 && l.clk.Now()-l.now > handshakeTurn }
+// isPaced reports that no more is to be dialled in this turn, of whose budget so much is left: the rest comes with the next.
+func (l *loop) isPaced(budget int) bool {
+	if budget == dialsPerRound || l.handshakes == 0 || l.clk.Now()-l.now <= handshakeTurn {
+		return false
+	}
+	l.admission.again = true
+	return true
+}
 
 // hasRoom reports whether one more connection may be opened. When it reports false, something will run admit again: a
 // batch in which a connection ends, the timer, or the consumer.
@@ -227,124 +231,6 @@ func (l *loop) turn() (dueAt int64, ok bool) {
 	return max(a.turnAt, a.takenAt), true
 }
 
-// dialed is what came of a dial.
-type dialed uint8
-
-const (
-	underWay     dialed = iota // or over already, with an outcome
-	noDescriptor               // not now, for want of a descriptor
-	noPort                     // not now, for want of a local port
-)
-
-// dial opens a connection for w.
-func (l *loop) dial(w waiter) dialed {
-	a, job := &l.admission, w.job
-	dialedAt := l.clk.Now()
-	fd, call, errno := -1, socket.CallSocket, syscall.EMFILE // our own limit counts as the kernel's
-	if a.open < a.descriptors {
-		fd, call, errno = l.sockets.Connect(job.Remote, l.nextSource(job.Remote))
-	}
-	if errno == 0 {
-		slot := l.table.insert(job.ID, job.Remote, job.Profile)
-		if errno = errnoOf(l.poller.Add(fd, l.table.token(slot))); errno == 0 {
-			l.launch(slot, fd, w, dialedAt)
-			return underWay
-		}
-		l.transition(slot, Closed)
-		l.table.remove(slot)
-		l.sockets.Close(fd, true)
-		call = socket.CallPoll
-	}
-	switch {
-	case isShortOfFDs(call, errno):
-		if !a.fd.isStuck(l.now, a.moved) {
-			l.waitForFD()
-			a.retryAt = earlier(a.retryAt, a.fd.retryAt)
-			return noDescriptor
-		}
-		l.giveUp(w, FDLimit, call, errno, dialedAt)
-	case isShortOfPorts(call, errno):
-		a.fd.since = 0 // there was a descriptor
-		if !a.port.isStuck(l.now, a.moved) {
-			a.port.begin(l.now)
-			return noPort
-		}
-		l.giveUp(w, PortsExhausted, call, errno, dialedAt)
-	default:
-		a.moved, a.fd.since = l.now, 0
-		l.giveUp(w, ConnectFailed, call, errno, dialedAt)
-	}
-	return underWay
-}
-
-// giveUp ends a job for which no connection can be had.
-func (l *loop) giveUp(w waiter, cause Cause, call socket.Call, errno syscall.Errno, dialedAt int64) {
-	if w.carried != nil {
-		l.giveUpSeries(w, cause, call, errno)
-		return
-	}
-	p := phases{}
-	if cause == ConnectFailed {
-		p.dueAt, p.dialedAt = w.dueAt, dialedAt
-	}
-	o := p.outcome(l.clk.Now())
-	o.ID, o.Cause, o.Call, o.Errno = w.job.ID, cause, call, errno
-	l.outcomes = append(l.outcomes, o)
-}
-
-// launch puts a new socket on its way.
-func (l *loop) launch(slot uint32, fd int, w waiter, dialedAt int64) {
-	a := &l.admission
-	l.table.rows[slot].fd = int32(fd)
-	f := l.flight(slot)
-	f.dueAt, f.dialedAt = w.dueAt, dialedAt
-	limits := &l.profile(slot).Limits
-	f.phaseUntil = after(dialedAt, limits.Connect)
-	f.targetUntil = after(dialedAt, limits.Target)
-	if c := w.carried; c != nil {
-		f.targetUntil = after(dialedAt, c.budget)
-		l.table.exchanges[l.table.rows[slot].seat], l.table.firsts[l.table.rows[slot].seat] = c.exchange, c.first
-	}
-	l.transition(slot, Connecting)
-	l.rearm(slot)
-	l.shared.stats.dialed()
-	a.inFlight++
-	a.open++
-	a.moved = l.now
-	a.fd.since = 0
-}
-
-// isShortOfFDs tells the errnos that mean "not now" because a resource of this process or system is out: socket(2),
-// epoll_ctl(2).
-func isShortOfFDs(call socket.Call, errno syscall.Errno) bool {
-	switch errno {
-	case syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM:
-		return true
-	case syscall.ENOSPC: // fs.epoll.max_user_watches
-		return call == socket.CallPoll
-	}
-	return false
-}
-
-// isShortOfPorts tells the errnos of connect(2) that mean that every local port is taken for this destination. The same
-// errno from bind(2) means that the source address is not ours, which waiting does not mend.
-func isShortOfPorts(call socket.Call, errno syscall.Errno) bool {
-	return call == socket.CallConnect && (errno == syscall.EADDRNOTAVAIL || errno == syscall.EAGAIN || errno == syscall.EADDRINUSE)
-}
-
-// nextSource takes the source addresses of the destination's family in turn.
-func (l *loop) nextSource(remote socket.Addr) socket.Addr {
-	sources := l.shared.sources4
-	if remote.V6 {
-		sources = l.shared.sources6
-	}
-	if len(sources) == 0 {
-		return socket.Addr{}
-	}
-	l.admission.source++
-	return sources[l.admission.source%len(sources)]
-}
-
 // retryWaiters dials again for jobs that wait for a local port: as many as sockets were closed since, or one when the
 // backoff has passed, and each at a turn of the rate's. It returns what is left of the budget.
 func (l *loop) retryWaiters(budget int) int {
@@ -360,7 +246,7 @@ func (l *loop) retryWaiters(budget int) int {
 	tried := 0
 	var still []waiter
 	for ; tried < tries; tried++ {
-		if !l.hasDescriptor() {
+		if l.isPaced(budget-tried) || !l.hasDescriptor() {
 			break
 		}
 		if _, ok := l.turn(); !ok { // which says when to go on
@@ -399,24 +285,4 @@ func (l *loop) turnAway() {
 			return
 		}
 	}
-}
-
-// after returns the moment d after t, never overflowing.
-func after(t int64, d time.Duration) int64 {
-	if d == off || t > int64(off)-int64(d) {
-		return int64(off)
-	}
-	return t + int64(d)
-}
-
-// errnoOf finds the errno in an error of the poller's; 0 for nil.
-func errnoOf(err error) syscall.Errno {
-	if err == nil {
-		return 0
-	}
-	var errno syscall.Errno
-	if errors.As(err, &errno) {
-		return errno
-	}
-	return syscall.EINVAL
 }

@@ -53,8 +53,8 @@ func (l *loop) onTimeout(slot uint32) {
 		}
 		l.cutOff(slot)
 		l.hear(slot)
-		if l.is(token, state) {
-			l.onPhaseTimeout(slot)
+		if l.isHeard(token) {
+			l.onPhaseTimeout(slot, state)
 		}
 	case Idle:
 		l.onIdleTimer(slot)
@@ -70,8 +70,12 @@ func (l *loop) onTimeout(slot uint32) {
 }
 
 // cutOff gives up a request that is not wholly sent when its limit has passed, if it stands in the way of the last look:
-// its ring may be the only one, and an exchange whose memory is still being written hears of nothing.
+// its ring may be the only one, and an exchange whose memory is still being written hears of nothing. What TLS has to send
+// stands in no way: it is in memory of its own.
 func (l *loop) cutOff(slot uint32) {
+	if l.table.session(slot) != nil {
+		return
+	}
 	f := l.flight(slot)
 	late := f.phaseUntil <= l.now || f.targetUntil <= l.now
 	if late && !f.parking && l.isSending(slot) && (!f.in.Held() || l.table.unsent[l.table.rows[slot].seat] != nil) {
@@ -80,8 +84,9 @@ func (l *loop) cutOff(slot uint32) {
 	}
 }
 
-// onPhaseTimeout ends an exchange or a handshake whose deadline has passed, if it still has after the last look.
-func (l *loop) onPhaseTimeout(slot uint32) {
+// onPhaseTimeout ends an exchange or a handshake whose deadline has passed, if it still has after the last look. state is
+// that of before the look, which may have brought an exchange to its handshake, or a handshake to its end.
+func (l *loop) onPhaseTimeout(slot uint32, state State) {
 	f := l.flight(slot)
 	if f.pausedAt != 0 {
 		return
@@ -95,7 +100,7 @@ func (l *loop) onPhaseTimeout(slot uint32) {
 		return
 	}
 	phase := ReadTimeout
-	if l.table.rows[slot].state == Handshaking {
+	if state == Handshaking {
 		phase = HandshakeTimeout
 	}
 	l.finish(slot, protocol.EndTimeout, nil, l.whichLimit(slot, phase), socket.CallNone, 0)
@@ -172,4 +177,12 @@ func shift(at, d int64) int64 {
 		return at
 	}
 	return at + d
+}
+
+// after returns the moment d after t, never overflowing.
+func after(t int64, d time.Duration) int64 {
+	if d == off || t > int64(off)-int64(d) {
+		return int64(off)
+	}
+	return t + int64(d)
 }

@@ -11,6 +11,7 @@ import (
 // finish ends an exchange that was not Done, then the connection.
 func (l *loop) finish(slot uint32, end protocol.End, err error, cause Cause, call socket.Call, errno syscall.Errno) {
 	f := l.flight(slot)
+	f.mute = f.mute || l.isSending(slot) // half a record may be out: a close_notify behind it would be no record
 	l.forgetUnsent(slot)
 	l.cutHandshake(slot)
 	if ex := l.table.exchanges[l.table.rows[slot].seat]; ex != nil && !f.parking {

@@ -159,7 +159,7 @@ type Outcome struct {
 	SchedDelay time.Duration // from when it should have been dialled until it was
 	Connect    time.Duration // connect(2) to established, as this process saw it
 	KernelRTT  time.Duration // the same as the kernel measured it
-	TLS        time.Duration // the TLS handshake, as far as it got
+	TLS        time.Duration // the TLS handshake; Absent if it came to no end
 	TLSWait    time.Duration // what of it was waiting for the peer and the network; the rest is ours
 	FirstByte  time.Duration // from the first request, or the start of listening, to the first byte
 	Total      time.Duration // from the dial to the verdict

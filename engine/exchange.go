@@ -7,7 +7,8 @@ import (
 	"sonde/protocol"
 )
 
-// open begins the exchange of a connection that is established: at once, or after a TLS handshake.
+// open begins the exchange of a connection that is established: at once, or after a TLS handshake. That of a heartbeat over
+// TLS begins at once, since the connection is secured.
 func (l *loop) open(slot uint32) {
 	r := &l.table.rows[slot]
 	ex := l.table.exchanges[r.seat] // of a Series, on its second connection and later
@@ -15,11 +16,13 @@ func (l *loop) open(slot uint32) {
 		ex = profile.Dialogue.Open(r.id)
 		l.table.exchanges[r.seat] = ex
 	}
-	if h, ok := ex.(protocol.Handshaker); ok {
+	if h, ok := ex.(protocol.Handshaker); ok && l.table.session(slot) == nil {
 		l.secure(slot, h)
 		return
 	}
-	l.transition(slot, Active)
+	if r.state != Active { // a heartbeat's connection is
+		l.transition(slot, Active)
+	}
 	if ex == nil {
 		if f := l.flight(slot); f.pending != 0 {
 			l.verdict(slot, Reset, f.pendingCall, f.pending)
@@ -146,7 +149,8 @@ func (l *loop) onEndOfStream(slot uint32) {
 		if err == nil {
 			step := ex.OnFrame(frame)
 			l.pool.Consume(&f.in, consumed)
-			if step.Then != protocol.Read {
+			if step.Then == protocol.Done || step.Then == protocol.Park { // no handshake is to be had of it any more
+				l.noteHandshake(slot)
 				l.verdict(slot, Answered, socket.CallNone, 0)
 				return
 			}

@@ -35,19 +35,6 @@ func (l *loop) park(slot uint32) {
 	l.onIdleReadable(slot) // bytes or a FIN that came with the answer make no new edge
 }
 
-// startHeartbeat opens a new exchange on a parked connection. Over TLS it begins at once: the connection is secured.
-func (l *loop) startHeartbeat(slot uint32) {
-	if l.table.session(slot) == nil {
-		l.open(slot)
-		return
-	}
-	r := &l.table.rows[slot]
-	l.transition(slot, Active)
-	ex := l.profile(slot).Dialogue.Open(r.id)
-	l.table.exchanges[r.seat] = ex
-	l.begin(slot, ex)
-}
-
 func (l *loop) armIdle(slot uint32) {
 	r := &l.table.rows[slot]
 	if at := earlier(r.idleUntil, r.nextHeartbeat); at != int64(off) {
@@ -69,9 +56,11 @@ func (l *loop) onIdleTimer(slot uint32) {
 		}
 	case r.nextHeartbeat != 0 && r.nextHeartbeat <= l.now:
 		l.table.board(slot)
-		l.startHeartbeat(slot)
-		if r.state == Active {
-			l.onReadable(slot) // what came while nobody asked makes no new edge
+		token := l.table.token(slot)
+		l.transition(slot, Active)
+		l.open(slot)
+		if l.isHeard(token) {
+			l.hear(slot) // what came while nobody asked makes no new edge
 		}
 	default:
 		l.armIdle(slot)
@@ -96,8 +85,26 @@ func (l *loop) onIdleReadable(slot uint32) {
 			l.verdict(slot, PeerClosed, socket.CallNone, 0)
 			return
 		}
+		if !l.flushIdle(slot) {
+			return
+		}
 	}
 	l.goOn(slot) // there may be a FIN behind them
+}
+
+// flushIdle writes what the TLS of a parked connection has to say, the answer to a key update. It returns false when that
+// shows that the connection has failed: the kernel tells it once only.
+func (l *loop) flushIdle(slot uint32) (ok bool) {
+	s := l.table.session(slot)
+	if s == nil || !s.isSending() {
+		return true
+	}
+	errno := l.flushSession(slot, s)
+	if errno != 0 {
+		l.table.board(slot)
+		l.verdict(slot, Reset, socket.CallWrite, errno)
+	}
+	return errno == 0
 }
 
 // discard reads what a parked connection was not asked for; 0 bytes are the end of the peer's side.

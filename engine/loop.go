@@ -137,11 +137,11 @@ func (l *loop) onEvent(ev poller.Event) {
 			l.hear(slot)
 		}
 	case Idle:
-		if s := l.table.session(slot); s != nil && ev.Ready&poller.Writable != 0 {
-			l.flushSession(slot, s) // an answer to a key update; how it fails, a read tells
-		}
 		if inbound {
 			l.onIdleReadable(slot)
+		}
+		if ev.Ready&poller.Writable != 0 && l.is(ev.Token, Idle) {
+			l.flushIdle(slot)
 		}
 	case Closing:
 		if ev.Ready&poller.Writable != 0 {

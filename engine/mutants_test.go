@@ -17,9 +17,9 @@ const mutantEnv = "SONDE_MUTANT"
 type mutant struct{ name, file, old, new string }
 
 var mutants = []mutant{
-	{"forget to arm the timer", "admit.go", "\tl.transition(slot, Connecting)\n\tl.rearm(slot)\n", "\tl.transition(slot, Connecting)\n"},
+	{"forget to arm the timer", "dial.go", "\tl.transition(slot, Connecting)\n\tl.rearm(slot)\n", "\tl.transition(slot, Connecting)\n"},
 	{"no last look at a connect", "deadline.go", "\t\tl.onConnectEvent(slot, poller.Readable)\n", ""},
-	{"no last look at an answer", "deadline.go", "\t\tl.hear(slot)\n\t\tif l.is(token, state)", "\t\tif l.is(token, state)"},
+	{"no last look at an answer", "deadline.go", "\t\tl.hear(slot)\n\t\tif l.isHeard(token)", "\t\tif l.isHeard(token)"},
 	{"read once per event", "read.go", "\t\tbudget -= got.read\n", "\t\tbudget -= got.read\n\t\tif got.read > 0 {\n\t\t\treturn l.feed(slot)\n\t\t}\n"},
 	{"stop at the end of a share", "read.go", "\tl.goOn(slot)\n\treturn true\n", "\treturn true\n"},
 	{"forget the pending errno", "conn.go", "f.pending, f.pendingCall = errno, socket.CallSOError", "_ = errno"},
@@ -39,7 +39,7 @@ var mutants = []mutant{
 	{"park before all is sent", "exchange.go", "f.parking = l.isSending(slot)", "f.parking = false"},
 	{"go IDLE without looking", "idle.go", "\tl.onIdleReadable(slot) // bytes", "\t// bytes"},
 	{"hear on while a send waits", "read.go", "\t\tif l.table.unsent[r.seat] != nil {\n\t\t\treturn true // the exchange", "\t\tif false {\n\t\t\treturn true // the exchange"},
-	{"drop what does not fit a ring", "write.go", "\t\t\tl.table.unsent[l.table.rows[slot].seat] = keep(bufs, then)\n", ""},
+	{"drop what does not fit a ring", "write.go", "\t\t\tl.table.unsent[seat] = keep(bufs, then)\n", ""},
 	{"send a byte twice", "write.go", "bufs[0][n:]", "bufs[0][n-1:]"},
 	{"send the FIN before the rest", "write.go", "\tif l.isSending(slot) {\n\t\tl.rearm(slot)", "\tif false {\n\t\tl.rearm(slot)"},
 	{"forget who waits for a port", "admit.go", "\ta.waiters, a.redials = nil, nil\n\tfor n, over", "\tfor n, over"},

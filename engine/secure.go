@@ -2,6 +2,7 @@ package engine
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"syscall"
 	"time"
@@ -20,7 +21,18 @@ type session struct {
 	// plaintext still, or an error that comes after some.
 	left []byte
 	more bool
+	// asking says that a Step's bytes are among those that wait to be written. answers is how many bytes of TLS' own, which
+	// answer key updates, were put behind what waits.
+	asking  bool
+	answers int
 }
+
+// answersLimit is how many bytes of answers to key updates may wait for a peer that takes none: a peer that asks for more
+// of them than it reads would have us keep them all (RFC 8446 s.4.6.3 bounds them in no way). It is some 500 answers.
+const answersLimit = 16 << 10
+
+// errDeaf ends a connection above answersLimit.
+var errDeaf = errors.New("tls: key updates without end, and no answer is taken")
 
 // session returns the TLS of the connection, nil without.
 func (t *table) session(slot uint32) *session {
@@ -51,7 +63,7 @@ func (s *session) isSending() bool { return len(s.ahead)+len(s.driver.Outgoing()
 
 // forgetOutgoing gives up what is to be written.
 func (s *session) forgetOutgoing() {
-	s.ahead = nil
+	s.ahead, s.asking, s.answers = nil, false, 0
 	s.driver.Sent(len(s.driver.Outgoing()))
 }
 
@@ -69,6 +81,7 @@ func (l *loop) secure(slot uint32, h protocol.Handshaker) {
 	l.transition(slot, Handshaking)
 	now := l.clk.Now() // what waited for our CPU until here is no part of the handshake
 	f.handshakeAt, f.tlsTook, f.tlsWait, f.waitFrom = now, 0, 0, 0
+	f.quiet, f.lastByteAt = 0, 0 // silence was meant of what was said in the clear
 	f.phaseUntil = after(now, l.profile(slot).Limits.Handshake)
 	l.rearm(slot)
 	if security == protocol.TLSOwn {
@@ -81,21 +94,29 @@ func (l *loop) secure(slot uint32, h protocol.Handshaker) {
 
 // startTLS secures a connection on which its protocol has agreed to it. Bytes that came behind the agreement were sent in
 // the clear by whoever could: they go to the handshake, where they are no TLS, and never to the exchange
-// (CVE-2011-0411).
+// (CVE-2011-0411). An exchange that makes the handshake itself is given them as the start of it.
 func (l *loop) startTLS(slot uint32) {
 	h, ok := l.table.exchanges[l.table.rows[slot].seat].(protocol.Handshaker)
 	if !ok {
 		panic("engine: StartTLS of an exchange that is no Handshaker")
 	}
+	if l.table.session(slot) != nil {
+		panic("engine: StartTLS over TLS")
+	}
 	token := l.table.token(slot)
 	early := bytes.Clone(l.pool.Bytes(&l.flight(slot).in))
 	l.secure(slot, h)
-	if !l.is(token, Handshaking) {
+	if !l.isHeard(token) {
 		return
 	}
-	if s := l.table.session(slot); s != nil {
+	switch seat := l.table.rows[slot].seat; {
+	case l.table.session(slot) != nil:
 		l.giveBack(&l.flight(slot).in)
 		if len(early) > 0 && !l.shake(slot, early) {
+			return
+		}
+	case l.table.unsent[seat] == nil && !l.flight(slot).parking: // else onWritable feeds
+		if !l.feed(slot) {
 			return
 		}
 	}
@@ -246,7 +267,7 @@ func (l *loop) receiveSecured(slot uint32, s *session) (received, syscall.Errno)
 		}
 		got.read, in = n, l.scratch[:n]
 	}
-	records := s.driver.Records()
+	records, waiting := s.driver.Records(), len(s.driver.Outgoing())
 	full := false // the ring is; the driver may hold more
 	a, b := l.pool.Free(&f.in)
 	for _, dst := range [2][]byte{a, b} {
@@ -267,10 +288,14 @@ func (l *loop) receiveSecured(slot uint32, s *session) (received, syscall.Errno)
 	if s.left = nil; len(in) > 0 && s.more {
 		s.left = bytes.Clone(in)
 	}
-	if errno := l.flushSession(slot, s); errno != 0 { // the answer to a key update, or our alert
-		l.onWriteError(slot, errno)
+	if s.answers += len(s.driver.Outgoing()) - waiting; s.answers > 0 { // to a key update, or our alert
+		if errno := l.flushSession(slot, s); errno != 0 {
+			l.onWriteError(slot, errno)
+		}
 	}
 	switch {
+	case s.answers > answersLimit:
+		got.err = errDeaf
 	case s.more:
 		got.err = nil
 	case got.err == io.EOF:
@@ -293,7 +318,7 @@ func (l *loop) discardSecured(slot uint32, s *session) (int, syscall.Errno) {
 	if l.waste == nil {
 		l.waste = make([]byte, scratchSize)
 	}
-	read := max(len(in), 1)
+	read, waiting := max(len(in), 1), len(s.driver.Outgoing())
 	for s.more = true; s.more; {
 		n, used, err := s.driver.Read(l.waste, in)
 		in = in[used:]
@@ -305,7 +330,10 @@ func (l *loop) discardSecured(slot uint32, s *session) (int, syscall.Errno) {
 			return 0, syscall.EPROTO
 		}
 	}
-	return read, l.flushSession(slot, s)
+	if s.answers += len(s.driver.Outgoing()) - waiting; s.answers > answersLimit {
+		return 0, syscall.EPROTO
+	}
+	return read, 0 // the caller flushes
 }
 
 // sendSecured encrypts what a Step sends and writes it as far as the kernel takes it.
@@ -317,6 +345,7 @@ func (l *loop) sendSecured(slot uint32, s *session, bufs [][]byte) syscall.Errno
 	if _, err := s.driver.Write(p); err != nil {
 		return syscall.EPIPE // TLS has ended our side; what the peer said of it is still to be read
 	}
+	s.asking = true
 	return l.flushSession(slot, s)
 }
 
@@ -345,6 +374,7 @@ func (l *loop) flushSession(slot uint32, s *session) syscall.Errno {
 		}
 		s.driver.Sent(n)
 	}
+	s.asking, s.answers = false, 0
 	return 0
 }
 

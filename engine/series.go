@@ -55,7 +55,7 @@ func (l *loop) askNext(slot uint32, s protocol.Series, cause Cause) (verdict Cau
 // flight to whoever counts. It returns what is left of the budget.
 func (l *loop) redial(budget int) int {
 	a := &l.admission
-	for len(a.redials) > 0 && budget > 0 && l.hasDescriptor() {
+	for len(a.redials) > 0 && budget > 0 && !l.isPaced(budget) && l.hasDescriptor() {
 		if _, ok := l.turn(); !ok { // which says when to go on
 			break
 		}
@@ -87,6 +87,7 @@ func (l *loop) giveUpSeries(w waiter, cause Cause, call socket.Call, errno sysca
 		s.OnEnd(protocol.EndNoConnection, nil, nil)
 		if cause == ConnectFailed && s.Next() {
 			l.admission.redials = append(l.admission.redials, w)
+			l.admission.again = true // nothing else need ever happen
 			return
 		}
 	}

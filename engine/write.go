@@ -18,6 +18,11 @@ func (l *loop) send(slot uint32, bufs [][]byte, then protocol.Action) syscall.Er
 	if s := l.table.session(slot); s != nil {
 		return l.sendSecured(slot, s, bufs)
 	}
+	seat := l.table.rows[slot].seat
+	if l.table.unsent[seat] != nil { // what came before a StartTLS waits still, and goes first
+		l.table.unsent[seat] = append(l.table.unsent[seat], keep(bufs, then)...)
+		return 0
+	}
 	if !l.isSending(slot) {
 		var errno syscall.Errno
 		if bufs, errno = l.writeOut(slot, bufs); errno != 0 {
@@ -26,7 +31,7 @@ func (l *loop) send(slot uint32, bufs [][]byte, then protocol.Action) syscall.Er
 	}
 	for len(bufs) > 0 {
 		if !l.stash(slot, bufs[0]) {
-			l.table.unsent[l.table.rows[slot].seat] = keep(bufs, then)
+			l.table.unsent[seat] = keep(bufs, then)
 			return 0
 		}
 		bufs = bufs[1:]
@@ -110,6 +115,7 @@ func (l *loop) onWritable(slot uint32) {
 		return
 	}
 	r, f := &l.table.rows[slot], l.flight(slot)
+	asking := l.isAsking(slot)
 	errno := l.flush(slot)
 	switch {
 	case r.state == Closing && errno != 0:
@@ -128,11 +134,20 @@ func (l *loop) onWritable(slot uint32) {
 	case r.state == Handshaking && l.table.session(slot) != nil:
 		f.waitFrom = l.clk.Now()
 	default:
-		l.noteRequest(slot)
+		if asking {
+			l.noteRequest(slot)
+		}
 		if l.feed(slot) { // frames that waited for the write
 			l.onReadable(slot)
 		}
 	}
+}
+
+// isAsking reports whether what is not written yet is of a Step's. An answer of TLS to a key update is not, and starts no
+// limit anew, or the peer could keep us for ever.
+func (l *loop) isAsking(slot uint32) bool {
+	s := l.table.session(slot)
+	return s == nil || s.asking
 }
 
 // onWriteError ends the sending. A peer that has reset us may have said why: what it sent is to be read first, and the

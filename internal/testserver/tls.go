@@ -24,6 +24,7 @@ type TLSServer struct {
 	Chain  [][]byte
 	Staple []byte
 
+	words     []line // in which TLS is asked for at StartTLS
 	authority *testcert.Authority
 }
 

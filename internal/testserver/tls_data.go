@@ -33,7 +33,7 @@ TLSVerifyClient try
 		}
 	}
 	addrs := start(t, spec{program: "slapd", pkg: "slapd", ports: 2, prepare: prepare})
-	id.server.StartTLS, id.server.Direct = addrs[0], addrs[1]
+	id.server.StartTLS, id.server.Direct, id.server.words = addrs[0], addrs[1], ldapWords
 	return id.server
 }
 
@@ -62,6 +62,7 @@ VirtualHost "%[4]s"
 		return []string{"-F", "--config", write(t, dir, "prosody.cfg.lua", conf, 0o600)}
 	}
 	id.server.StartTLS = start(t, spec{program: "prosody", pkg: "prosody", ports: 1, prepare: prepare})[0]
+	id.server.words = xmppWords
 	return id.server
 }
 
@@ -84,6 +85,7 @@ func MySQLTLS(t testing.TB) *TLSServer {
 		return args
 	}
 	id.server.StartTLS = start(t, spec{program: "mariadbd", pkg: "mariadb-server-core", ports: 1, prepare: prepare})[0]
+	id.server.words = mysqlWords
 	return id.server
 }
 
@@ -124,7 +126,7 @@ func PostgresTLS(t testing.TB) *TLSServer {
 		return args
 	}
 	s := spec{program: filepath.Join(programs, "postgres"), pkg: "postgresql", ports: 1, runAs: runAs, prepare: prepare}
-	id.server.StartTLS = start(t, s)[0]
+	id.server.StartTLS, id.server.words = start(t, s)[0], postgresWords
 	return id.server
 }
 

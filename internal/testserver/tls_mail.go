@@ -38,7 +38,7 @@ acl_smtp_rcpt = deny
 		return []string{"-C", write(t, dir, "exim.conf", conf, 0o600), "-bdf"}
 	}
 	addrs := start(t, spec{program: "exim4", pkg: "exim4-daemon-light", ports: 2, prepare: prepare})
-	id.server.StartTLS, id.server.Direct = addrs[0], addrs[1]
+	id.server.StartTLS, id.server.Direct, id.server.words = addrs[0], addrs[1], smtpWords
 	return id.server
 }
 
@@ -56,6 +56,7 @@ rsa_private_key_file=%s
 		return []string{write(t, dir, "vsftpd.conf", conf, 0o600)}
 	}
 	id.server.StartTLS = start(t, spec{program: "vsftpd", pkg: "vsftpd", ports: 1, prepare: prepare})[0]
+	id.server.words = ftpWords
 	return id.server
 }
 
@@ -63,24 +64,24 @@ rsa_private_key_file=%s
 // from the first byte on another. Nobody can log in.
 func IMAPTLS(t testing.TB) *TLSServer {
 	t.Helper()
-	return dovecotTLS(t, "imap", "dovecot-imapd")
+	return dovecotTLS(t, "imap", "dovecot-imapd", imapWords)
 }
 
 // POP3TLS starts dovecot with its POP3 service and TLS: STLS (RFC 2595 s.4) on one port, TLS from the first byte on
 // another. Nobody can log in.
 func POP3TLS(t testing.TB) *TLSServer {
 	t.Helper()
-	return dovecotTLS(t, "pop3", "dovecot-pop3d")
+	return dovecotTLS(t, "pop3", "dovecot-pop3d", pop3Words)
 }
 
 // SieveTLS starts dovecot with its ManageSieve service and STARTTLS (RFC 5804 s.2.2). Nobody can log in.
 func SieveTLS(t testing.TB) *TLSServer {
 	t.Helper()
-	return dovecotTLS(t, "managesieve", "dovecot-managesieved")
+	return dovecotTLS(t, "managesieve", "dovecot-managesieved", sieveWords)
 }
 
 // dovecotTLS starts dovecot with one protocol. ManageSieve has no port for TLS from the first byte.
-func dovecotTLS(t testing.TB, protocol, pkg string) *TLSServer {
+func dovecotTLS(t testing.TB, protocol, pkg string, words []line) *TLSServer {
 	t.Helper()
 	needDovecot(t, protocol, pkg)
 	id := newIdentity(t, testcert.Leaf{})
@@ -93,7 +94,7 @@ func dovecotTLS(t testing.TB, protocol, pkg string) *TLSServer {
 		return []string{"-F", "-c", write(t, dir, "dovecot.conf", conf, 0o600)}
 	}
 	addrs := start(t, spec{program: "dovecot", pkg: pkg, ports: ports, prepare: prepare})
-	id.server.StartTLS = addrs[0]
+	id.server.StartTLS, id.server.words = addrs[0], words
 	if ports > 1 {
 		id.server.Direct = addrs[1]
 	}

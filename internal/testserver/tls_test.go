@@ -34,7 +34,8 @@ func TestDirectTLS(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := tt.start(t)
-			conn := secure(t, s, dial(t, s.Direct))
+			conn, err := s.Dial(t, config())
+			check(t, s, conn, err)
 			if _, err := io.WriteString(conn, tt.send); err != nil {
 				t.Fatal(err)
 			}
@@ -49,58 +50,21 @@ func TestDirectTLS(t *testing.T) {
 	}
 }
 
-const (
-	startLDAP   = "\x30\x1d\x02\x01\x01\x77\x18\x80\x161.3.6.1.4.1.1466.20037" // RFC 4511 s.4.14.1
-	unbindLDAP  = "\x30\x05\x02\x01\x01\x42\x00"                               // RFC 4511 s.4.3
-	sslPostgres = "\x00\x00\x00\x08\x04\xd2\x16\x2f"                           // 80877103
-	openXMPP    = "<?xml version='1.0'?><stream:stream to='" + ServerName +
-		"' version='1.0' xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>"
-)
+// unbindLDAP is RFC 4511 s.4.3: the server ends the connection.
+const unbindLDAP = "\x30\x05\x02\x01\x01\x42\x00"
 
-// sslMySQL is packet 1 with the capabilities CLIENT_PROTOCOL_41, CLIENT_SSL and CLIENT_SECURE_CONNECTION.
-var sslMySQL = "\x20\x00\x00\x01\x00\x8a\x00\x00\x00\x00\x00\x01\x21" + strings.Repeat("\x00", 23)
-
-// TestStartTLS asks each server for TLS in its own protocol, with nothing but package net, and then shakes hands.
+// TestStartTLS asks each server for TLS in its own protocol and shakes hands.
 func TestStartTLS(t *testing.T) {
-	type line struct{ await, send string } // the end of what the server says, and the answer
-	tests := map[string]struct {
-		start  func(t testing.TB) *TLSServer
-		dialog []line
-	}{
-		"smtp":     {SMTPTLS, []line{{"\r\n", "EHLO x\r\n"}, {"250 HELP\r\n", "STARTTLS\r\n"}, {"220 TLS go ahead\r\n", ""}}},
-		"ftp":      {FTPTLS, []line{{"220 sonde test FTP\r\n", "AUTH TLS\r\n"}, {"234 Proceed with negotiation.\r\n", ""}}},
-		"imap":     {IMAPTLS, []line{{"\r\n", "a STARTTLS\r\n"}, {"a OK Begin TLS negotiation now.\r\n", ""}}},
-		"pop3":     {POP3TLS, []line{{"\r\n", "STLS\r\n"}, {"+OK Begin TLS negotiation now.\r\n", ""}}},
-		"sieve":    {SieveTLS, []line{{"OK \"sonde test mail\"\r\n", "STARTTLS\r\n"}, {"OK \"Begin TLS negotiation now.\"\r\n", ""}}},
-		"ldap":     {LDAPTLS, []line{{"", startLDAP}, {"\x0a\x01\x00\x04\x00\x04\x00", ""}}}, // success, no name, no text
-		"xmpp":     {XMPPTLS, []line{{"", openXMPP}, {"</stream:features>", "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>"}, {"<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>", ""}}},
-		"mysql":    {MySQLTLS, []line{{"mysql_native_password\x00", sslMySQL}}},
-		"postgres": {PostgresTLS, []line{{"", sslPostgres}, {"S", ""}}},
-	}
-	for name, tt := range tests {
+	for name, start := range map[string]func(t testing.TB) *TLSServer{
+		"exim": SMTPTLS, "vsftpd": FTPTLS, "imap": IMAPTLS, "pop3": POP3TLS, "sieve": SieveTLS, "slapd": LDAPTLS,
+		"prosody": XMPPTLS, "mariadb": MySQLTLS, "postgres": PostgresTLS,
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := tt.start(t)
-			conn := dial(t, s.StartTLS)
-			for _, l := range tt.dialog {
-				hear(t, conn, l.await)
-				if _, err := io.WriteString(conn, l.send); err != nil {
-					t.Fatal(err)
-				}
-			}
-			secure(t, s, conn)
+			s := start(t)
+			conn, err := s.DialStartTLS(t, config())
+			check(t, s, conn, err)
 		})
-	}
-}
-
-// hear reads until the server has said what ends so.
-func hear(t *testing.T, conn net.Conn, end string) {
-	t.Helper()
-	var heard []byte
-	for b := make([]byte, 1); !bytes.HasSuffix(heard, []byte(end)); heard = append(heard, b...) {
-		if _, err := conn.Read(b); err != nil {
-			t.Fatalf("read: %v (got %q, want it to end in %q)", err, heard, end)
-		}
 	}
 }
 
@@ -141,17 +105,15 @@ func TestOpenSSL(t *testing.T) {
 			t.Parallel()
 			s := OpenSSL(t, tt.options)
 			var got seen
-			cfg := config(s)
+			cfg := config()
 			cfg.NextProtos = []string{"h2", "http/1.1"}
 			cfg.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
 				got.Asked = true
 				cert := ClientCertificate(t)
 				return &cert, nil
 			}
-			conn := tls.Client(dial(t, s.Direct), cfg)
-			if err := conn.Handshake(); err != nil {
-				t.Fatal(err)
-			}
+			conn, err := s.Dial(t, cfg)
+			check(t, s, conn, err)
 			state := conn.ConnectionState()
 			got.Version, got.Cipher, got.ALPN = state.Version, state.CipherSuite, state.NegotiatedProtocol
 			got.Key = state.PeerCertificates[0].PublicKeyAlgorithm.String()
@@ -166,7 +128,7 @@ func TestOpenSSL(t *testing.T) {
 // TestOpenSSLDemandsACertificate has a client without one refused, in the second half of the handshake.
 func TestOpenSSLDemandsACertificate(t *testing.T) {
 	s := OpenSSL(t, OpenSSLOptions{ClientCert: ClientCertDemanded, MaxVersion: "TLSv1.2"})
-	if err := tls.Client(dial(t, s.Direct), config(s)).Handshake(); err == nil {
+	if _, err := s.Dial(t, config()); err == nil {
 		t.Error("got a handshake without a client certificate")
 	}
 }
@@ -180,34 +142,26 @@ func TestOpenSSLServesOnAfterAReset(t *testing.T) {
 		conn.(*net.TCPConn).SetLinger(0)
 		conn.Close()
 	}
-	secure(t, s, dial(t, s.Direct))
+	conn, err := s.Dial(t, config())
+	check(t, s, conn, err)
 }
 
-// secure makes a handshake with s over conn, with the certificate verified, and returns the connection.
-func secure(t *testing.T, s *TLSServer, conn net.Conn) *tls.Conn {
+// check has the handshake be good and the chain as it should be.
+func check(t *testing.T, s *TLSServer, conn *tls.Conn, err error) {
 	t.Helper()
-	c := tls.Client(conn, config(s))
-	if err := c.Handshake(); err != nil {
+	if err != nil {
 		t.Fatal(err)
 	}
-	state := c.ConnectionState()
 	var chain [][]byte
-	for _, cert := range state.PeerCertificates {
+	for _, cert := range conn.ConnectionState().PeerCertificates {
 		chain = append(chain, cert.Raw)
 	}
 	if diff := cmp.Diff(s.Chain, chain); diff != "" {
 		t.Errorf("chain: want (-), got (+):\n%s", diff)
 	}
-	return c
 }
 
-func config(s *TLSServer) *tls.Config {
-	cfg := &tls.Config{ServerName: ServerName, RootCAs: s.Roots(), MinVersion: tls.VersionTLS10}
-	for _, suite := range tls.CipherSuites() {
-		cfg.CipherSuites = append(cfg.CipherSuites, suite.ID)
-	}
-	return cfg
-}
+func config() *tls.Config { return &tls.Config{MinVersion: tls.VersionTLS10} }
 
 func openSSL(o OpenSSLOptions) func(t testing.TB) *TLSServer {
 	return func(t testing.TB) *TLSServer { return OpenSSL(t, o) }

@@ -8,7 +8,7 @@ import (
 
 // csvHeader names the columns; docs/records.md describes them.
 const csvHeader = "timestamp,ip,port,domain,tag,probe,status,error_side,error,attempts," +
-	"sched_delay_us,dns_us,connect_us,kernel_rtt_us,tls_us,first_byte_us,total_us,result"
+	"sched_delay_us,dns_us,connect_us,kernel_rtt_us,tls_us,tls_cpu_us,tls_wait_us,first_byte_us,total_us,result"
 
 // csvEncoder writes RFC 4180 with three decisions of ours:
 //
@@ -45,7 +45,9 @@ func (e *csvEncoder) appendRecord(dst []byte, r *Record) []byte {
 	dst = append(dst, ',')
 	dst = strconv.AppendInt(dst, int64(r.Attempts), 10)
 	t := &r.Timing
-	for _, d := range [...]time.Duration{t.SchedDelay, t.DNS, t.Connect, t.KernelRTT, t.TLS, t.FirstByte, t.Total} {
+	for _, d := range [...]time.Duration{
+		t.SchedDelay, t.DNS, t.Connect, t.KernelRTT, t.TLS, t.TLSCPU, t.TLSWait, t.FirstByte, t.Total,
+	} {
 		dst = append(dst, ',')
 		if d >= 0 {
 			dst = strconv.AppendInt(dst, int64(d/time.Microsecond), 10)

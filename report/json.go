@@ -64,6 +64,8 @@ func appendTiming(dst []byte, t *Timing) []byte {
 	dst = appendPhase(dst, `,"connect_us":`, t.Connect)
 	dst = appendPhase(dst, `,"kernel_rtt_us":`, t.KernelRTT)
 	dst = appendPhase(dst, `,"tls_us":`, t.TLS)
+	dst = appendPhase(dst, `,"tls_cpu_us":`, t.TLSCPU)
+	dst = appendPhase(dst, `,"tls_wait_us":`, t.TLSWait)
 	dst = appendPhase(dst, `,"first_byte_us":`, t.FirstByte)
 	dst = appendPhase(dst, `,"total_us":`, t.Total)
 	if len(dst) == start {

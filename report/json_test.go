@@ -43,7 +43,8 @@ func fullRecord() Record {
 		Attempts:  2,
 		Timing: Timing{
 			SchedDelay: 11 * time.Microsecond, DNS: 1200 * time.Microsecond, Connect: 345 * time.Microsecond,
-			KernelRTT: 340 * time.Microsecond, TLS: 5 * time.Millisecond, FirstByte: 2 * time.Millisecond,
+			KernelRTT: 340 * time.Microsecond, TLS: 5 * time.Millisecond, TLSCPU: 700 * time.Microsecond,
+			TLSWait: 4300 * time.Microsecond, FirstByte: 2 * time.Millisecond,
 			Total: 9*time.Millisecond + 999*time.Nanosecond,
 		},
 		Result: &stubResult{"503 Service Unavailable"},
@@ -69,7 +70,7 @@ func TestAppendJSON(t *testing.T) {
 	}{
 		{"full", func(*Record) {}, `{"timestamp":"2026-03-04T05:06:07.089012Z","ip":"192.0.2.7","port":443,"domain":"www.example.com","tag":"web",` +
 			`"probe":"http","status":"application-error","error_side":"remote","error":"status 503, want 200","attempts":2,` +
-			`"timing":{"sched_delay_us":11,"dns_us":1200,"connect_us":345,"kernel_rtt_us":340,"tls_us":5000,"first_byte_us":2000,"total_us":9000},` +
+			`"timing":{"sched_delay_us":11,"dns_us":1200,"connect_us":345,"kernel_rtt_us":340,"tls_us":5000,"tls_cpu_us":700,"tls_wait_us":4300,"first_byte_us":2000,"total_us":9000},` +
 			`"result":{"banner":"503 Service Unavailable"}}`},
 		{"empty", func(r *Record) { *r = Record{Timing: NoTiming} },
 			`{"timestamp":"0001-01-01T00:00:00.000000Z","ip":"","port":0,"probe":"","status":"success","attempts":0,"timing":{}}`},

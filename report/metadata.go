@@ -41,12 +41,14 @@ type Engine struct {
 	InFlightMax uint64 `json:"in_flight_max"` // most targets between dial and verdict at one time
 	Opened      uint64 `json:"opened"`        // sockets
 	Closed      uint64 `json:"closed"`
-	Established uint64 `json:"established"`   // connections whose handshake ended well
-	FDWaits     uint64 `json:"fd_waits"`      // times that admission waited for a descriptor
-	PortWaits   uint64 `json:"port_waits"`    // targets that waited for a local port
-	BufferWaits uint64 `json:"buffer_waits"`  // times that a read waited for a buffer
-	StaleEvents uint64 `json:"stale_events"`  // events of a connection that was gone, ignored
-	Illegal     uint64 `json:"illegal_edges"` // changes of state that must not be: faults of sonde
+	Established uint64 `json:"established"` // connections whose handshake ended well
+	// HandshakesMax is the most TLS handshakes under way at one time.
+	HandshakesMax uint64 `json:"handshakes_max"`
+	FDWaits       uint64 `json:"fd_waits"`      // times that admission waited for a descriptor
+	PortWaits     uint64 `json:"port_waits"`    // targets that waited for a local port
+	BufferWaits   uint64 `json:"buffer_waits"`  // times that a read waited for a buffer
+	StaleEvents   uint64 `json:"stale_events"`  // events of a connection that was gone, ignored
+	Illegal       uint64 `json:"illegal_edges"` // changes of state that must not be: faults of sonde
 
 	LoopLag Distribution `json:"loop_lag_us"` // how late a loop served what was due
 	Buffers Buffers      `json:"buffers"`
@@ -108,8 +110,10 @@ type Metadata struct {
 	Statuses  StatusCounts `json:"statuses"`
 	RatePerS  float64      `json:"rate_per_s"`
 	Latency   Latencies    `json:"latency"`
-	Engine    Engine       `json:"engine"`
-	Config    any          `json:"config"`
+	// Resumption is nil if no session was offered.
+	Resumption *Resumption `json:"resumption,omitempty"`
+	Engine     Engine      `json:"engine"`
+	Config     any         `json:"config"`
 }
 
 // Metadata returns the object for the metadata file.
@@ -117,7 +121,8 @@ func (r *Run) Metadata() Metadata {
 	m := Metadata{
 		Version: r.Version, Start: Moment{r.Start}, End: Moment{r.End}, DurationS: math.Round(r.Duration().Seconds()*1e6) / 1e6,
 		Stopped: r.Stopped, Targets: r.Targets, Excluded: r.Excluded, Records: r.Summary.Records(),
-		Statuses: StatusCounts(r.Summary.Counts()), RatePerS: math.Round(r.Rate()*10) / 10, Engine: r.Engine, Config: r.Config,
+		Statuses: StatusCounts(r.Summary.Counts()), RatePerS: math.Round(r.Rate()*10) / 10,
+		Resumption: r.Summary.Resumption(), Engine: r.Engine, Config: r.Config,
 	}
 	if m.Config == nil {
 		m.Config = struct{}{}

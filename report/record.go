@@ -34,13 +34,18 @@ type Timing struct {
 	DNS        time.Duration // name resolution
 	Connect    time.Duration // connect(2) to established, as we saw it
 	KernelRTT  time.Duration // the same as the kernel saw it (tcpi_rtt)
-	TLS        time.Duration // TLS handshake
+	TLS        time.Duration // TLS handshake; Absent if it came to no end
+	TLSCPU     time.Duration // what of it was ours: our computing, and waiting for a turn to compute
+	TLSWait    time.Duration // what of it was waiting for the peer and the network
 	FirstByte  time.Duration // from our request (or the start of listening) to the first byte of the answer
 	Total      time.Duration // from the dial to the verdict
 }
 
 // NoTiming is a Timing of phases none of which happened.
-var NoTiming = Timing{Absent, Absent, Absent, Absent, Absent, Absent, Absent}
+var NoTiming = Timing{
+	SchedDelay: Absent, DNS: Absent, Connect: Absent, KernelRTT: Absent, TLS: Absent, TLSCPU: Absent, TLSWait: Absent,
+	FirstByte: Absent, Total: Absent,
+}
 
 // Result is what a probe found. protocol.Finding satisfies it.
 type Result interface {
@@ -48,6 +53,15 @@ type Result interface {
 	AppendJSON(dst []byte) []byte
 	// Brief is the result in a few words, for a table.
 	Brief() string
+}
+
+// Resumer is a Result that may tell of a TLS session that a second connection offered to resume.
+type Resumer interface {
+	Result
+	// Resumption is how long the two handshakes took, in microseconds, and what the server accepted of the session: one of
+	// "psk" (RFC 8446 s.2.2), "ticket" (RFC 5077), "session-id" (RFC 5246 s.F.1.4) and "none", with which the second
+	// handshake was a full one. ok is false if there was no second handshake.
+	Resumption() (fullUS, resumedUS int64, method string, ok bool)
 }
 
 // Side says whose fault a failure is.

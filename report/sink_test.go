@@ -40,7 +40,15 @@ func sampleRecords() []Record {
 	junk := Record{Timestamp: testTime, Status: InvalidInput, Side: SidePolicy, Error: `line 7: port "x" is not a number`, Domain: "bad\x1bline", Timing: NoTiming}
 	long := base
 	long.IP, long.Port, long.Timing.Connect = netip.MustParseAddr("2001:db8:ffff:ffff:ffff:ffff:ffff:ffff"), 65535, time.Microsecond
-	return []Record{ssh, fullRecord(), refused, silent, dns, hostile, local, junk, long}
+	tls := base
+	tls.Port, tls.Probe, tls.Domain = 443, "tls", "www.example.com"
+	tls.Timing.Connect, tls.Timing.TLS, tls.Timing.Total = 9*time.Millisecond, 31*time.Millisecond, 41*time.Millisecond
+	tls.Timing.TLSCPU, tls.Timing.TLSWait = 600*time.Microsecond, 30_400*time.Microsecond
+	tls.Result = &stubResult{"tls13 AES_128_GCM_SHA256 x25519 www.example.com 89 days"}
+	expired := tls
+	expired.Domain, expired.Status, expired.Side = "", CertificateError, SideRemote
+	expired.Error = "certificate is not to be believed: expired, name mismatch"
+	return []Record{ssh, fullRecord(), refused, silent, dns, hostile, local, junk, long, tls, expired}
 }
 
 // written is what a sink of that format makes of the records.
@@ -69,8 +77,8 @@ func ExampleLineSink() {
 	_ = s.Close()
 	fmt.Println(s.Records(), "record")
 	// Output:
-	// timestamp,ip,port,domain,tag,probe,status,error_side,error,attempts,sched_delay_us,dns_us,connect_us,kernel_rtt_us,tls_us,first_byte_us,total_us,result
-	// 0001-01-01T00:00:00.000000Z,192.0.2.7,22,,,tcp,success,,,0,,,,,,,,
+	// timestamp,ip,port,domain,tag,probe,status,error_side,error,attempts,sched_delay_us,dns_us,connect_us,kernel_rtt_us,tls_us,tls_cpu_us,tls_wait_us,first_byte_us,total_us,result
+	// 0001-01-01T00:00:00.000000Z,192.0.2.7,22,,,tcp,success,,,0,,,,,,,,,,
 	// 1 record
 }
 
@@ -126,7 +134,7 @@ func TestCSVReadsBack(t *testing.T) {
 	}
 	want := [][]string{strings.Split(csvHeader, ","), {
 		"2026-03-04T05:06:07.089012Z", "192.0.2.7", "443", ` line\nbreak`, `a "quoted", tag`, "http", "application-error", "remote",
-		"'=cmd|'/c calc'!A1", "2", "11", "1200", "345", "340", "5000", "2000", "9000", `{"banner":"503 Service Unavailable"}`,
+		"'=cmd|'/c calc'!A1", "2", "11", "1200", "345", "340", "5000", "700", "4300", "2000", "9000", `{"banner":"503 Service Unavailable"}`,
 	}}
 	if diff := cmp.Diff(want, rows); diff != "" {
 		t.Errorf("rows differ (-want +got):\n%s", diff)

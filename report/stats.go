@@ -16,12 +16,14 @@ const (
 	PhaseKernelRTT              // Timing.KernelRTT
 	PhaseOurs                   // Connect minus KernelRTT, never below zero: what sonde itself added
 	PhaseTLS                    // Timing.TLS
+	PhaseTLSCPU                 // Timing.TLSCPU
+	PhaseTLSWait                // Timing.TLSWait
 	PhaseFirstByte              // Timing.FirstByte
 	PhaseTotal                  // Timing.Total
 	NumPhases                   // how many there are; not a phase
 )
 
-var phaseWords = [NumPhases]string{"connect_us", "kernel_rtt_us", "ours_us", "tls_us", "first_byte_us", "total_us"}
+var phaseWords = [NumPhases]string{"connect_us", "kernel_rtt_us", "ours_us", "tls_us", "tls_cpu_us", "tls_wait_us", "first_byte_us", "total_us"}
 
 // String returns the word of the metadata.
 func (p Phase) String() string { return phaseWords[p] }
@@ -51,7 +53,7 @@ const (
 	otherProbes = "others"
 )
 
-// Summary sums up the records of a run in a memory that does not grow with their number (about 1.2 MB). It belongs to one
+// Summary sums up the records of a run in a memory that does not grow with their number (about 1.6 MB, and half as much again with resumptions). It belongs to one
 // goroutine. Make one with [NewSummary].
 type Summary struct {
 	counts Counts
@@ -59,6 +61,8 @@ type Summary struct {
 	probes []ProbeCount // few: searched from the start
 	causes causes
 	phases [NumPhases]*histogram.Histogram
+	// resumption is nil until a record tells of one.
+	resumption *Resumption
 }
 
 // NewSummary returns an empty Summary.
@@ -88,8 +92,13 @@ func (s *Summary) Add(r *Record) {
 		s.addPhase(PhaseOurs, max(ours, 0))
 	}
 	s.addPhase(PhaseTLS, t.TLS)
+	s.addPhase(PhaseTLSCPU, t.TLSCPU)
+	s.addPhase(PhaseTLSWait, t.TLSWait)
 	s.addPhase(PhaseFirstByte, t.FirstByte)
 	s.addPhase(PhaseTotal, t.Total)
+	if resumer, ok := r.Result.(Resumer); ok {
+		s.addResumption(resumer)
+	}
 }
 
 func (s *Summary) addPhase(p Phase, d time.Duration) {

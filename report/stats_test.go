@@ -74,6 +74,7 @@ func TestSummaryPhases(t *testing.T) {
 	want := map[string]sum{
 		"connect_us": {2, 7 * time.Microsecond, 345 * time.Microsecond}, "kernel_rtt_us": {3, time.Microsecond, 340 * time.Microsecond},
 		"ours_us": {2, 0, 5 * time.Microsecond}, "tls_us": {1, 5 * time.Millisecond, 5 * time.Millisecond},
+		"tls_cpu_us": {1, 700 * time.Microsecond, 700 * time.Microsecond}, "tls_wait_us": {1, 4300 * time.Microsecond, 4300 * time.Microsecond},
 		"first_byte_us": {1, 2 * time.Millisecond, 2 * time.Millisecond}, "total_us": {1, 9 * time.Millisecond, 9 * time.Millisecond},
 	}
 	got := map[string]sum{}

@@ -26,6 +26,7 @@ func WriteSummary(w io.Writer, r *Run, style Style) error {
 	p.statuses(r.Summary)
 	p.probes(r.Summary)
 	p.latencies(r.Summary)
+	p.resumption(r.Summary.Resumption())
 	p.histogram("CONNECT", r.Summary.Phase(PhaseConnect))
 	p.failures(r.Summary)
 	p.engine(&r.Engine)
@@ -84,10 +85,14 @@ func (p *page) left(s string, width int) {
 }
 
 func (p *page) headline(r *Run) {
-	p.text(formatCount(r.Summary.Records()), " records of ", formatCount(r.Targets), " targets in ",
+	p.text(plural(r.Summary.Records(), "record"), " of ", plural(r.Targets, "target"), " in ",
 		formatDuration(r.Duration(), p.style.ASCII), ", ", formatRate(r.Rate()))
 	if r.Excluded > 0 {
-		p.text(", ", formatCount(r.Excluded), " addresses excluded")
+		noun := " addresses"
+		if r.Excluded == 1 {
+			noun = " address"
+		}
+		p.text(", ", formatCount(r.Excluded), noun, " excluded")
 	}
 	if r.Stopped != "" {
 		p.text(", ")
@@ -149,7 +154,7 @@ func (p *page) probes(s *Summary) {
 	}
 }
 
-var phaseNames = [NumPhases]string{"connect", "  kernel rtt", "  ours", "tls", "first byte", "total"}
+var phaseNames = [NumPhases]string{"connect", "  kernel rtt", "  ours", "tls", "  tls cpu", "  tls wait", "first byte", "total"}
 
 func (p *page) latencies(s *Summary) {
 	if s.Phase(PhaseConnect).Count() == 0 && s.Phase(PhaseTotal).Count() == 0 {

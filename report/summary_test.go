@@ -38,6 +38,7 @@ func TestWriteSummaryGolden(t *testing.T) {
 		{"summary-120.txt", sampleRun(), Style{Width: 120}},
 		{"summary-80-ascii.txt", sampleRun(), Style{Width: 80, ASCII: true}},
 		{"summary-100-color.txt", stopped, Style{Width: 100, Color: true}},
+		{"summary-80-tls.txt", tlsRun(), Style{}},
 		{"summary-empty.txt", &Run{Start: testTime, End: testTime, Summary: NewSummary()}, Style{}},
 	}
 	for _, tt := range tests {
@@ -45,9 +46,23 @@ func TestWriteSummaryGolden(t *testing.T) {
 	}
 }
 
+// tlsRun is one record of a TLS server, whose session was offered again and taken, as two of three were.
+func tlsRun() *Run {
+	r := fullRecord()
+	s := NewSummary()
+	r.Status = Success
+	r.Result = resumed("psk", 5000, 1200)
+	s.Add(&r)
+	s.addResumption(resumed("ticket", 7000, 2000))
+	s.addResumption(resumed("none", 6000, 6100))
+	return &Run{Start: testTime, End: testTime.Add(time.Second), Targets: 1, Excluded: 1, Summary: s,
+		Engine: Engine{Loops: 1, InFlightMax: 3, HandshakesMax: 2, Opened: 2, Closed: 2, Established: 2}}
+}
+
 // TestWriteSummaryFits: at any width from the least on, no line is wider than the terminal.
 func TestWriteSummaryFits(t *testing.T) {
 	run := sampleRun()
+	run.Summary.addResumption(resumed("session-id", 1<<40, 1<<40))
 	colors := regexp.MustCompile("\x1b\\[[0-9]*m")
 	for _, width := range []int{1, summaryMin, 80, 100, summaryMax, 500} {
 		for _, ascii := range []bool{false, true} {

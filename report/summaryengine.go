@@ -8,6 +8,9 @@ func (p *page) engine(e *Engine) {
 	const indent = len("ENGINE") + gap
 	p.section("ENGINE", indent)
 	p.text(plural(uint64(e.Loops), "loop"), ", at most ", formatCount(e.InFlightMax), " in flight")
+	if e.HandshakesMax > 0 {
+		p.text(", ", formatCount(e.HandshakesMax), " in a TLS handshake")
+	}
 	if e.LoopLag.Count > 0 {
 		p.text(", loop lag p99 ", formatDuration(micros(e.LoopLag.P99), p.style.ASCII),
 			", max ", formatDuration(micros(e.LoopLag.Max), p.style.ASCII))

@@ -99,15 +99,15 @@ func textTarget(r *Record) string {
 	return "-"
 }
 
-// detail is the last column: the address behind a name, then the error, then the result in brief.
+// detail is the last column: the error, then the result in brief, then the address behind a name, which is what can be
+// spared first where the column is cut.
 func (e *textEncoder) detail(r *Record) string {
-	e.scratch = e.scratch[:0]
-	if r.Domain != "" && r.IP.IsValid() && r.Domain != r.IP.String() {
-		e.scratch = appendIP(e.scratch, r.IP)
-	}
-	e.scratch = appendPart(e.scratch, r.Error)
+	e.scratch = append(e.scratch[:0], r.Error...)
 	if r.Result != nil {
 		e.scratch = appendPart(e.scratch, r.Result.Brief())
+	}
+	if r.Domain != "" && r.IP.IsValid() && r.Domain != r.IP.String() {
+		e.scratch = appendPart(e.scratch, r.IP.String())
 	}
 	return string(e.scratch)
 }

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"strconv"
 	"time"
 
 	"sonde/engine"
@@ -111,7 +110,7 @@ func (c *collector) takeOutcome(o *engine.Outcome) {
 		Status: j.status, Side: j.side, Error: j.text, Attempts: 1,
 		Timing: report.Timing{
 			SchedDelay: o.SchedDelay, DNS: e.dns, Connect: o.Connect, KernelRTT: o.KernelRTT,
-			TLS: report.Absent, FirstByte: o.FirstByte, Total: o.Total,
+			TLS: o.TLS, TLSCPU: ownPart(o.TLS, o.TLSWait), TLSWait: o.TLSWait, FirstByte: o.FirstByte, Total: o.Total,
 		},
 	}
 	if o.DialedAt != 0 {
@@ -124,6 +123,14 @@ func (c *collector) takeOutcome(o *engine.Outcome) {
 	}
 	*e = entry{} // lets the strings go
 	c.write(r)
+}
+
+// ownPart is what of a handshake was not spent waiting. Both are of whole microseconds, so that the parts in a record add up.
+func ownPart(whole, wait time.Duration) time.Duration {
+	if whole < 0 || wait < 0 {
+		return report.Absent
+	}
+	return max(whole.Truncate(time.Microsecond)-wait.Truncate(time.Microsecond), 0)
 }
 
 func (c *collector) takeNote(n *note) {
@@ -163,10 +170,11 @@ func (s *Scan) report(ctx context.Context, c *collector) *report.Run {
 	stats := s.engine.Stats()
 	run := &report.Run{
 		Start: c.start, End: c.end, Targets: s.progress.targets.Load(), Summary: c.summary,
-		Config: s.settings(stats.Loops),
+		Config: s.settings(&stats),
 		Engine: report.Engine{
 			Loops: stats.Loops, InFlightMax: uint64(stats.InFlightMax), Opened: stats.Opened, Closed: stats.Closed,
-			Established: stats.Established, FDWaits: stats.FDWaits, PortWaits: stats.PortWaits, BufferWaits: stats.BufferWaits,
+			Established: stats.Established, HandshakesMax: uint64(stats.HandshakesMax),
+			FDWaits: stats.FDWaits, PortWaits: stats.PortWaits, BufferWaits: stats.BufferWaits,
 			StaleEvents: stats.StaleEvents, Illegal: stats.Illegal, LoopLag: report.DistributionOf(stats.LoopLag),
 			Buffers: report.Buffers{
 				HighWaterBytes: uint64(stats.Buffers.HighWaterBytes), BlockBytes: uint64(stats.Buffers.BlockBytes), Refused: stats.Buffers.Refused,
@@ -183,46 +191,4 @@ func (s *Scan) report(ctx context.Context, c *collector) *report.Run {
 		run.Excluded = in.BlockExcluded + in.BlockUnroutable
 	}
 	return run
-}
-
-// Settings is what a scan worked by, for the metadata: defaults filled in.
-type Settings struct {
-	Probes           []string          `json:"probes"`
-	Triggers         map[string]string `json:"triggers,omitempty"`
-	Ports            []string          `json:"ports,omitempty"`
-	AllIPs           bool              `json:"all_ips,omitempty"`
-	MaxRuntimeUS     int64             `json:"max_runtime_us,omitempty"`
-	Connections      int               `json:"connections"`
-	Descriptors      int               `json:"descriptors"`
-	Rate             float64           `json:"rate,omitempty"`
-	Loops            int               `json:"loops"`
-	Sources          []string          `json:"source_ip,omitempty"`
-	Close            string            `json:"close"`
-	ConnectTimeoutUS int64             `json:"connect_timeout_us"`
-	ReadTimeoutUS    int64             `json:"read_timeout_us"`
-	TargetTimeoutUS  int64             `json:"target_timeout_us"`
-	Seed             string            `json:"seed"` // a string: JSON numbers are exact to 2^53 only
-	Shards           int               `json:"shards"`
-	Shard            int               `json:"shard"`
-	MaxTargets       uint64            `json:"max_targets,omitempty"`
-}
-
-func (s *Scan) settings(loops int) Settings {
-	set := Settings{
-		Connections: s.cfg.Connections, Descriptors: s.fdBudget, Rate: s.cfg.Rate, Loops: loops, Close: s.cfg.Close.String(),
-		ConnectTimeoutUS: s.limits.Connect.Microseconds(), ReadTimeoutUS: s.limits.Read.Microseconds(),
-		TargetTimeoutUS: s.limits.Target.Microseconds(), Seed: strconv.FormatUint(s.cfg.Seed, 10),
-		Shards: max(s.cfg.Shards, 1), Shard: s.cfg.Shard, MaxTargets: s.cfg.MaxTargets,
-		Triggers: s.cfg.Triggers, AllIPs: s.cfg.AllIPs, MaxRuntimeUS: s.cfg.MaxRuntime.Microseconds(),
-	}
-	for _, r := range s.cfg.Ports {
-		set.Ports = append(set.Ports, r.String())
-	}
-	for _, c := range s.catalogue.chosen {
-		set.Probes = append(set.Probes, c.Name)
-	}
-	for _, ip := range s.cfg.Sources {
-		set.Sources = append(set.Sources, ip.String())
-	}
-	return set
 }

@@ -7,15 +7,12 @@ import (
 	"io"
 	"log/slog"
 	"net/netip"
-	"slices"
-	"strings"
 	"time"
 
 	"sonde/engine"
 	"sonde/internal/clock"
 	"sonde/internal/rate"
 	"sonde/probes"
-	"sonde/probes/builtin"
 	"sonde/report"
 	"sonde/target"
 )
@@ -32,8 +29,12 @@ type Config struct {
 	Probes []string
 	// Triggers map a target line's tag to the name of the probe to run instead.
 	Triggers map[string]string
-	// Options is what the probes say and want to hear.
+	// Options is what the probes say and want to hear, and what is offered over TLS. Options.TLS.Now and Options.Greeted are
+	// set by New.
 	Options probes.Options
+	// TLS runs every probe over TLS from the first byte, on its port for that if it has one. Options.TLS.StartTLS comes
+	// before it. The tls probe is as without.
+	TLS bool
 	// Exclude is never touched; nil excludes nothing.
 	Exclude *target.Set
 	// Family limits names to one kind of address, AllIPs probes each address of a name rather than its first.
@@ -110,81 +111,4 @@ func (cfg *Config) check() error {
 		return &UsageError{Flag: "--shard", Text: fmt.Sprintf("shard %d of %d: shards are numbered from 0", cfg.Shard, max(cfg.Shards, 1))}
 	}
 	return nil
-}
-
-// catalogue is the probes of a scan, in the order of the engine's profiles.
-type catalogue struct {
-	probes  []probes.Probe
-	indexes map[string]uint16
-	chosen  []target.Choice          // what each target gets
-	tagged  map[string]target.Choice // what a tag gets instead
-	schemes map[string]target.Choice
-}
-
-// newCatalogue finds and configures the probes that cfg names, and those that a URL may choose.
-func newCatalogue(cfg *Config) (*catalogue, error) {
-	c := &catalogue{
-		indexes: make(map[string]uint16),
-		tagged:  make(map[string]target.Choice),
-		schemes: make(map[string]target.Choice),
-	}
-	names := cfg.Probes
-	if len(names) == 0 {
-		names = []string{"tcp"}
-	}
-	for _, name := range names {
-		choice, err := c.add("--probe", name, cfg.Options)
-		if err != nil {
-			return nil, err
-		}
-		if !slices.Contains(c.chosen, choice) { // the probe tells targets apart: twice the same asks for nothing more
-			c.chosen = append(c.chosen, choice)
-		}
-	}
-	for tag, name := range cfg.Triggers {
-		choice, err := c.add("--trigger", name, cfg.Options)
-		if err != nil {
-			return nil, err
-		}
-		c.tagged[tag] = choice
-	}
-	for _, p := range builtin.All() {
-		about := p.About()
-		for _, scheme := range about.Schemes {
-			choice, err := c.add("--probe", about.Name, cfg.Options)
-			if err != nil {
-				return nil, err
-			}
-			c.schemes[scheme] = choice
-		}
-	}
-	return c, nil
-}
-
-func (c *catalogue) add(flag, name string, o probes.Options) (target.Choice, error) {
-	p, ok := builtin.Find(name)
-	if !ok {
-		return target.Choice{}, &UsageError{Flag: flag, Text: fmt.Sprintf("there is no probe %q", name), Hint: "one of " + probeNames()}
-	}
-	choice := target.Choice{Name: name, Port: p.About().Port}
-	if _, ok := c.indexes[name]; ok {
-		return choice, nil
-	}
-	if configurable, ok := p.(probes.Configurable); ok {
-		var err error
-		if p, err = configurable.Configure(o); err != nil {
-			return target.Choice{}, &UsageError{Flag: flag + " " + name, Text: err.Error()}
-		}
-	}
-	c.indexes[name] = uint16(len(c.probes))
-	c.probes = append(c.probes, p)
-	return choice, nil
-}
-
-func probeNames() string {
-	var names []string
-	for _, p := range builtin.All() {
-		names = append(names, p.About().Name)
-	}
-	return strings.Join(names, ", ")
 }

@@ -11,12 +11,13 @@ import (
 	"sonde/target"
 )
 
-// DryRun writes every target in scan order to w, a line each in the form `ip,domain,tag,port`, which a scan reads back;
-// where there are several probes, each line names its own in a comment. It dials nothing and resolves nothing. Bad
-// entries are told to bad. It returns how many targets there were.
+// DryRun writes every target in scan order to w, a line each in the form `ip,domain,tag,port`, which a scan reads back. A
+// comment names the probe where there are several, and where a URL chose another than the only one. It dials nothing and
+// resolves nothing. Bad entries are told to bad. It returns how many targets there were.
 func (s *Scan) DryRun(ctx context.Context, w *report.LineWriter, bad func(*target.InputError)) (uint64, error) {
 	var t target.Target
 	var line []byte
+	first := s.catalogue.chosen[0]
 	several := len(s.catalogue.chosen) > 1 || len(s.catalogue.tagged) > 0
 	for n := uint64(0); ; n++ {
 		if n%1024 == 0 && ctx.Err() != nil {
@@ -35,8 +36,11 @@ func (s *Scan) DryRun(ctx context.Context, w *report.LineWriter, bad func(*targe
 			return n, fmt.Errorf("read the targets: %w", err)
 		}
 		line = appendTarget(line[:0], &t)
-		if several {
+		if several || t.Probe != first.Name || t.TLS != first.TLS {
 			line = append(append(line, " # "...), t.Probe...)
+			if t.TLS {
+				line = append(line, " over TLS"...)
+			}
 		}
 		if err := w.WriteLine(line); err != nil {
 			return n, err

@@ -126,7 +126,7 @@ func (f *feeder) submit(ctx context.Context, t *target.Target, dns time.Duration
 	job := [1]engine.Job{{
 		ID:      uint64(id),
 		Remote:  socket.AddrFrom(netip.AddrPortFrom(t.Addr, t.Port), zone),
-		Profile: s.catalogue.indexes[t.Probe],
+		Profile: s.catalogue.indexes[profile{t.Probe, t.TLS}],
 	}}
 	if n, _ := s.engine.Submit(ctx, job[:]); n == 0 {
 		s.flights.release([]uint32{id})

@@ -34,8 +34,8 @@ func TestPeers(t *testing.T) {
 	}
 	for _, addr := range []string{"127.0.0.1", "::1"} {
 		for _, about := range testpeer.Kinds() {
-			if about.TLS || about.StartTLS != "" {
-				continue // their probe is still to come
+			if about.TLS {
+				continue // TestTLSPeers
 			}
 			t.Run(addr+"/"+string(about.Kind), func(t *testing.T) {
 				t.Parallel()
@@ -90,7 +90,7 @@ func checkTiming(t *testing.T, r *kept) {
 	if heard := r.result != "" && !strings.Contains(r.result, `"bytes":0`); (tm.FirstByte != report.Absent) != heard {
 		t.Errorf("%v: got first byte %v, want one: %v", r, tm.FirstByte, heard)
 	}
-	if tm.DNS != report.Absent || tm.TLS != report.Absent {
+	if tm.DNS != report.Absent || tm.TLS != report.Absent || tm.TLSCPU != report.Absent || tm.TLSWait != report.Absent {
 		t.Errorf("%v: got dns %v and tls %v, want neither", r, tm.DNS, tm.TLS)
 	}
 	if tm.SchedDelay < 0 || tm.Total < 0 || tm.Connect > tm.Total || tm.FirstByte > tm.Total {

@@ -71,6 +71,7 @@ func New(cfg Config) (*Scan, error) {
 	if s.clk == nil {
 		s.clk = clock.NewSystem()
 	}
+	cfg.Options.TLS.Now = func() time.Time { return s.clk.Wall(s.clk.Now()) }
 	var err error
 	if s.catalogue, err = newCatalogue(&cfg); err != nil {
 		return nil, err
@@ -80,7 +81,7 @@ func New(cfg Config) (*Scan, error) {
 	}
 	s.source, err = target.Open(target.Options{
 		Args: cfg.Args, Files: cfg.InputFiles, Stdin: cfg.Stdin, Ports: cfg.Ports,
-		Probes: s.catalogue.chosen, Triggers: s.catalogue.tagged, Schemes: s.catalogue.schemes,
+		Probes: s.catalogue.chosen, Triggers: s.catalogue.tagged, Schemes: s.catalogue.schemes, Refused: s.catalogue.refused,
 		Exclude: cfg.Exclude, Seed: cfg.Seed, Shards: cfg.Shards, Shard: cfg.Shard, Max: cfg.MaxTargets,
 	})
 	if err != nil {

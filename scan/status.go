@@ -36,6 +36,8 @@ func (s *Scan) statusOf(o *engine.Outcome) judgement {
 		return ofConnectErrno(o.Call, o.Errno)
 	case engine.ConnectTimeout:
 		return judgement{report.ConnectionTimeout, report.SideRemote, "no answer to the connect within " + short(limits.Connect)}
+	case engine.HandshakeTimeout:
+		return judgement{report.TLSTimeout, report.SideRemote, "no TLS handshake within " + short(limits.Handshake)}
 	case engine.ReadTimeout:
 		return judgement{report.IOTimeout, report.SideRemote, "no whole answer within " + short(limits.Read)}
 	case engine.TargetTimeout:
@@ -70,6 +72,12 @@ func ofConclusion(c *protocol.Conclusion) judgement {
 		j.status, unsaid = report.ApplicationError, "answer is not the one wanted"
 	case protocol.OverLimit:
 		j.status, unsaid = report.ByteLimit, "answer is above the byte limit"
+	case protocol.HandshakeRefused:
+		j.status, unsaid = report.HandshakeError, "peer refused the TLS handshake"
+	case protocol.Incapable:
+		j.status, j.side, unsaid = report.HandshakeError, report.SideLocal, "our TLS lacks what the peer wants"
+	case protocol.Untrusted:
+		j.status, unsaid = report.CertificateError, "certificate is not to be believed"
 	case protocol.Closed, protocol.Unfinished:
 		j.status, unsaid = report.ConnectionClosed, "connection ended before the answer did"
 	}

@@ -63,8 +63,19 @@ func TestStatusOfCause(t *testing.T) {
 		"refused without a word": {engine.Outcome{Cause: engine.Answered, Conclusion: protocol.Conclusion{Verdict: protocol.Refused}},
 			judgement{report.ApplicationError, report.SideRemote, "answer is not the one wanted"}},
 
+		"handshake refused": {engine.Outcome{Cause: engine.Answered, Conclusion: protocol.Conclusion{Verdict: protocol.HandshakeRefused, Reason: "alert handshake_failure"}},
+			judgement{report.HandshakeError, report.SideRemote, "alert handshake_failure"}},
+		"incapable": {engine.Outcome{Cause: engine.Answered, Conclusion: protocol.Conclusion{Verdict: protocol.Incapable, Reason: "our TLS lacks the suite"}},
+			judgement{report.HandshakeError, report.SideLocal, "our TLS lacks the suite"}},
+		"untrusted": {engine.Outcome{Cause: engine.Answered, Conclusion: protocol.Conclusion{Verdict: protocol.Untrusted, Reason: "certificate is expired"}},
+			judgement{report.CertificateError, report.SideRemote, "certificate is expired"}},
+		"untrusted without a word": {engine.Outcome{Cause: engine.Answered, Conclusion: protocol.Conclusion{Verdict: protocol.Untrusted}},
+			judgement{report.CertificateError, report.SideRemote, "certificate is not to be believed"}},
+
 		"connect timeout": {engine.Outcome{Cause: engine.ConnectTimeout, State: engine.Connecting},
 			judgement{report.ConnectionTimeout, report.SideRemote, "no answer to the connect within 3.5s"}},
+		"handshake timeout": {engine.Outcome{Cause: engine.HandshakeTimeout, State: engine.Handshaking},
+			judgement{report.TLSTimeout, report.SideRemote, "no TLS handshake within 5s"}},
 		"read timeout": {engine.Outcome{Cause: engine.ReadTimeout, State: engine.Active},
 			judgement{report.IOTimeout, report.SideRemote, "no whole answer within 5s"}},
 		"target timeout, connecting": {engine.Outcome{Cause: engine.TargetTimeout, State: engine.Connecting},
@@ -104,6 +115,7 @@ func TestStatusOfVerdictAtTheEnd(t *testing.T) {
 	late := engine.Outcome{Cause: engine.ReadTimeout, State: engine.Active}
 	spent := engine.Outcome{Cause: engine.TargetTimeout, State: engine.Active}
 	cancelled := engine.Outcome{Cause: engine.Cancelled, State: engine.Active}
+	slow := engine.Outcome{Cause: engine.HandshakeTimeout, State: engine.Handshaking}
 	with := func(o engine.Outcome, v protocol.Verdict, f protocol.Finding) engine.Outcome {
 		o.Conclusion = protocol.Conclusion{Verdict: v, Reason: "a reason", Finding: f}
 		return o
@@ -112,16 +124,20 @@ func TestStatusOfVerdictAtTheEnd(t *testing.T) {
 		outcome engine.Outcome
 		status  report.Status
 	}{
-		"reset, no exchange":      {reset, report.ConnectionReset},
-		"reset, unfinished":       {with(reset, protocol.Unfinished, someFinding{}), report.ConnectionReset},
-		"reset, success":          {with(reset, protocol.Success, someFinding{}), report.Success},
-		"reset, refused":          {with(reset, protocol.Refused, someFinding{}), report.ApplicationError},
-		"read limit, unfinished":  {with(late, protocol.Unfinished, someFinding{}), report.IOTimeout},
-		"read limit, success":     {with(late, protocol.Success, someFinding{}), report.Success},
-		"time budget, unfinished": {with(spent, protocol.Unfinished, someFinding{}), report.IOTimeout},
-		"time budget, success":    {with(spent, protocol.Success, someFinding{}), report.Success},
-		"cancelled, unfinished":   {with(cancelled, protocol.Unfinished, someFinding{}), report.Cancelled},
-		"cancelled, success":      {with(cancelled, protocol.Success, someFinding{}), report.Success},
+		"reset, no exchange":          {reset, report.ConnectionReset},
+		"reset, unfinished":           {with(reset, protocol.Unfinished, someFinding{}), report.ConnectionReset},
+		"reset, success":              {with(reset, protocol.Success, someFinding{}), report.Success},
+		"reset, refused":              {with(reset, protocol.Refused, someFinding{}), report.ApplicationError},
+		"read limit, unfinished":      {with(late, protocol.Unfinished, someFinding{}), report.IOTimeout},
+		"read limit, success":         {with(late, protocol.Success, someFinding{}), report.Success},
+		"time budget, unfinished":     {with(spent, protocol.Unfinished, someFinding{}), report.IOTimeout},
+		"time budget, success":        {with(spent, protocol.Success, someFinding{}), report.Success},
+		"handshake limit, unfinished": {with(slow, protocol.Unfinished, someFinding{}), report.TLSTimeout},
+		"handshake limit, untrusted":  {with(slow, protocol.Untrusted, someFinding{}), report.CertificateError},
+		"handshake limit, not TLS":    {with(slow, protocol.NotSpoken, someFinding{}), report.ProtocolError},
+		"reset, handshake refused":    {with(reset, protocol.HandshakeRefused, someFinding{}), report.HandshakeError},
+		"cancelled, unfinished":       {with(cancelled, protocol.Unfinished, someFinding{}), report.Cancelled},
+		"cancelled, success":          {with(cancelled, protocol.Success, someFinding{}), report.Success},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -56,8 +56,9 @@ const FlightSize = 2 << 10
 type Handshake struct {
 	// State is what crypto/tls learned, of a failed handshake as far as it got.
 	State tls.ConnectionState
-	// Err is nil for success, ErrHandshakeCut, or what crypto/tls said: an alert of the peer's is a net.OpError that
-	// wraps a tls.AlertError, what is not TLS a tls.RecordHeaderError, a refused ECH a tls.ECHRejectionError.
+	// Err is nil for success, ErrHandshakeCut, or what crypto/tls said: an alert of the peer's is a net.OpError whose Op is
+	// "remote error" and whose Err has a type that is not exported, what is not TLS a tls.RecordHeaderError, a refused ECH a
+	// tls.ECHRejectionError.
 	Err error
 	// Flight is the first FlightSize bytes that the server sent, as they came over the wire.
 	Flight []byte

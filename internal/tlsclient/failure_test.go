@@ -90,6 +90,7 @@ func TestDiagnose(t *testing.T) {
 		{"SSL 2.0", Offer{}, says([]byte{0x80, 3, 0, 0, 1, 0, 2}, false), Failure{Cause: NotTLS}, "not TLS"},
 		{"application data first", Offer{}, says([]byte{23, 3, 3, 0, 1, 0}, false), Failure{Cause: PeerFault}, "first record"},
 		{"version within", old, against(v12(), at(1, 1, 3, 0)), Failure{Cause: PeerFault}, "300"},
+		{"text within", old, against(v12(), at(1, 0, []byte("HTTP/")...)), Failure{Cause: PeerFault}, "version"},
 		{"record too long", old, against(v12(), at(1, 3, 0x60, 0)), Failure{Cause: PeerFault}, "oversized"},
 		{"record too long first", Offer{}, says([]byte{22, 3, 3, 0x60, 0}, false), Failure{Cause: PeerFault}, "oversized"},
 		{"SSL 3.0 chosen", old, against(v12(), at(0, helloVersion, 3, 0)), Failure{Cause: Incapable}, "protocol version 300"},

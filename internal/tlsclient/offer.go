@@ -22,15 +22,16 @@ type Offer struct {
 	ALPN []string
 	// MinVersion and MaxVersion bound the versions; 0 is tls.VersionTLS10 and tls.VersionTLS13.
 	MinVersion, MaxVersion uint16
-	// Groups are the key exchanges; nil is X25519, P-256, P-384 and P-521. crypto/tls orders them itself: the hybrids with
-	// ML-KEM first, then X25519, and sends a key share for the first. A hybrid more than quadruples the hello and about
-	// doubles what a handshake costs.
+	// Groups are the key exchanges; nil is X25519, P-256, P-384 and P-521. They are a set: crypto/tls orders them itself,
+	// the hybrids with ML-KEM first, then X25519, and no order of ours can change that. It sends a key share for the first,
+	// and with that of a hybrid the one of its classical half if that is in the set. A hybrid more than quadruples the
+	// hello and about doubles what a handshake costs; GODEBUG tlsmlkem=0 and tlssecpmlkem=0 take them away unsaid.
 	Groups []tls.CurveID
 	// Suites are those of TLS 1.0 to 1.2; nil is all of [Suites]. The ones of TLS 1.3 can't be chosen, nor can the order.
 	Suites []uint16
 	// Certificates are the client's; the first that suits the server's request is sent, and none if none does.
 	Certificates []tls.Certificate
-	// ECH is a serialised ECHConfigList (draft-ietf-tls-esni s.4), or nil. It needs TLS 1.3: MinVersion 0 then means that. A
+	// ECH is a serialised ECHConfigList (RFC 9849 s.4), or nil. It needs TLS 1.3: MinVersion 0 then means that. A
 	// server that rejects it ends the handshake with a [tls.ECHRejectionError]. The retry configurations in it came with
 	// a certificate that nobody looked at: see Verify for the public name in State.
 	ECH []byte

@@ -52,3 +52,28 @@ func TestSerial(t *testing.T) {
 		}
 	}
 }
+
+// TestSelfSigned: names alone do not make it so.
+func TestSelfSigned(t *testing.T) {
+	var keys [2]*ecdsa.PrivateKey
+	for i := range keys {
+		var err error
+		if keys[i], err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader); err != nil {
+			t.Fatal(err)
+		}
+	}
+	a := authority(t)
+	j, _ := judgeOf(a)
+	tmpl := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "twin"}, NotBefore: epoch, NotAfter: epoch.AddDate(1, 0, 0),
+	}
+	for i, want := range []Faults{SelfSigned, UnknownAuthority} {
+		der, err := x509.CreateCertificate(rand.Reader, tmpl, tmpl, keys[0].Public(), keys[i])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := j.Judge([][]byte{der}, ""); got.Faults != want {
+			t.Errorf("signed by key %d: got %v, want %v", i, got.Faults, want)
+		}
+	}
+}

@@ -360,6 +360,8 @@ func jsonType(value any) string {
 		return "boolean"
 	case []any:
 		return "list"
+	case map[string]any:
+		return "object"
 	case float64:
 		if v == float64(int64(v)) {
 			return "integer"

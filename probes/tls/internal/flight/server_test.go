@@ -2,7 +2,6 @@ package flight
 
 import (
 	"crypto/tls"
-	"errors"
 	"io"
 	"net"
 	"sync"
@@ -139,20 +138,29 @@ func converse(t testing.TB, e *exchange, cfg *tls.Config) []probetest.Turn {
 	return c.turns
 }
 
-// handshake has a client of crypto/tls make a whole handshake with the server and returns what it learned.
+// handshake has a client of crypto/tls make a whole handshake with the server, over loopback, and returns what it learned.
 func handshake(t testing.TB, client, server *tls.Config) tls.ConnectionState {
 	t.Helper()
-	a, b := net.Pipe()
-	defer a.Close()
-	defer b.Close()
+	l, err := tls.Listen("tcp", "127.0.0.1:0", server)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
 	done := make(chan error, 1)
-	go func() { done <- tls.Server(b, server).Handshake() }()
-	c := tls.Client(a, client)
-	if err := c.Handshake(); err != nil {
+	go func() {
+		c, err := l.Accept()
+		if err == nil {
+			err = c.(*tls.Conn).Handshake()
+			defer c.Close()
+		}
+		done <- err
+	}()
+	c, err := tls.Dial("tcp", l.Addr().String(), client)
+	if err != nil {
 		t.Fatalf("crypto/tls: %v", err)
 	}
-	go func() { _, _ = io.Copy(io.Discard, a) }() // tickets
-	if err := <-done; err != nil && !errors.Is(err, io.ErrClosedPipe) {
+	defer c.Close()
+	if err := <-done; err != nil {
 		t.Fatalf("crypto/tls server: %v", err)
 	}
 	return c.ConnectionState()

@@ -184,14 +184,16 @@ func (p *process) stop(limit time.Duration) {
 		return // its pid may belong to another process by now
 	default:
 	}
-	_ = p.cmd.Process.Signal(syscall.SIGTERM)
+	// The server leads a process group of its own (processAttr). Its children are told as well: dovecot's would live on for
+	// a second. Should all of them end this very moment, the kernel does not give their id to others so soon.
+	group := -p.cmd.Process.Pid
+	_ = syscall.Kill(group, syscall.SIGTERM)
 	timer := time.NewTimer(limit)
 	defer timer.Stop()
 	select {
 	case <-p.done:
 	case <-timer.C:
-		// The server leads a process group of its own (processAttr), and is not waited for yet: the id is still its own.
-		_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
+		_ = syscall.Kill(group, syscall.SIGKILL)
 		<-p.done
 	}
 }

@@ -44,8 +44,8 @@ type About struct {
 
 // Field is one field of a probe's result.
 type Field struct {
-	Name string // the JSON name
-	Type string // "string", "integer", "boolean", "list"
+	Name string // the JSON name; of a member of an object behind "object.", of a list's entries behind "list[]."
+	Type string // "string", "integer", "boolean", "list", "object"
 	Doc  string // what it says, one line, with its unit
 }
 

@@ -15,6 +15,7 @@ import (
 	"sonde/probes/smtp"
 	"sonde/probes/ssh"
 	"sonde/probes/tcp"
+	"sonde/probes/tls"
 )
 
 // All returns the probes with their defaults, sorted by name. The slice is the caller's.
@@ -29,6 +30,7 @@ func All() []probes.Probe {
 		smtp.Probe{},
 		ssh.Probe{},
 		tcp.Probe{},
+		tls.Probe{},
 	}
 }
 

@@ -48,7 +48,8 @@ func TestFind(t *testing.T) {
 
 func TestAboutIsComplete(t *testing.T) {
 	word := regexp.MustCompile(`^[a-z][a-z0-9]*$`)
-	field := regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
+	// A member of an object or of a list's entries has the outer name before its own.
+	field := regexp.MustCompile(`^[a-z][a-z0-9_]*(\[\])?(\.[a-z][a-z0-9_]*(\[\])?)*$`)
 	flag := regexp.MustCompile(`^--[a-z][a-z-]*$`)
 	line := func(s string) bool { return s != "" && !strings.HasSuffix(s, ".") && !strings.Contains(s, "\n") }
 	anyPort := []string{"banner", "tcp"}
@@ -86,7 +87,7 @@ func TestAboutIsComplete(t *testing.T) {
 					t.Errorf("field: got %q, want snake case, once", f.Name)
 				}
 				seen[f.Name] = true
-				if !slices.Contains([]string{"string", "integer", "boolean", "list"}, f.Type) || !line(f.Doc) {
+				if !slices.Contains([]string{"string", "integer", "boolean", "list", "object"}, f.Type) || !line(f.Doc) {
 					t.Errorf("field %s: got type %q, doc %q", f.Name, f.Type, f.Doc)
 				}
 			}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -57,7 +58,8 @@ func (o *probesOptions) run(_ context.Context, args []string) error {
 	rows := [][]string{{"PROBE", "PORT", "URL", "WHAT IT DOES"}}
 	for _, p := range list {
 		about := p.About()
-		rows = append(rows, []string{about.Name, orDash(portText(about.Port)), orDash(strings.Join(about.Schemes, ",")), about.Summary})
+		schemes := strings.Join(slices.Concat(about.Schemes, about.TLSSchemes), ",")
+		rows = append(rows, []string{about.Name, orDash(portText(about.Port)), orDash(schemes), about.Summary})
 	}
 	return o.p.print(wrappedColumns(rows, widthOf(o.p.stdout)))
 }
@@ -70,6 +72,10 @@ func (o *probesOptions) detail(about probes.About) string {
 	h.line("")
 	h.line("  port for targets that name none: " + orWord(portText(about.Port), "none, --ports must say it"))
 	h.line("  URL schemes that choose it: " + orWord(strings.Join(about.Schemes, ", "), "none"))
+	if about.Name != tlsProbe {
+		h.line("  over TLS (--tls): port " + orWord(portText(about.TLSPort), "as without") +
+			", URL schemes " + orWord(strings.Join(about.TLSSchemes, ", "), "none") + alpnText(about.ALPN))
+	}
 	h.head("Flags it heeds")
 	if len(about.Options) == 0 {
 		h.line("  none")
@@ -86,22 +92,47 @@ func (o *probesOptions) detail(about probes.About) string {
 	if len(about.Reports) == 0 {
 		h.line("  none: that the connection was established says it all")
 	}
-	var rows [][]string
-	for _, f := range about.Reports {
-		rows = append(rows, []string{"  " + f.Name, f.Type, f.Doc})
-	}
-	h.b.WriteString(wrappedColumns(rows, h.width))
+	h.b.WriteString(wrappedColumns(fieldRows(about.Reports), h.width))
 	return h.b.String()
+}
+
+// fieldRows are the fields of a result as rows. A member of another field stands below it, further in and by its own name
+// alone: "chain[].subject_dn" behind "chain".
+func fieldRows(fields []probes.Field) [][]string {
+	var rows [][]string
+	listed := make(map[string]int) // how deep each field stands
+	for _, f := range fields {
+		name, depth := f.Name, 1
+		if dot := strings.LastIndexByte(f.Name, '.'); dot >= 0 {
+			if above, ok := listed[strings.TrimSuffix(f.Name[:dot], "[]")]; ok {
+				name, depth = f.Name[dot+1:], above+1
+			}
+		}
+		listed[f.Name] = depth
+		rows = append(rows, []string{strings.Repeat("  ", depth) + name, f.Type, f.Doc})
+	}
+	return rows
+}
+
+// alpnText tells which protocols a probe offers over TLS; "" if none.
+func alpnText(alpn []string) string {
+	if len(alpn) == 0 {
+		return ""
+	}
+	return ", ALPN " + strings.Join(alpn, ", ")
 }
 
 // probeJSON is a probe as `sonde probes --json` prints it.
 type probeJSON struct {
-	Name    string      `json:"name"`
-	Summary string      `json:"summary"`
-	Port    uint16      `json:"port,omitempty"`
-	Schemes []string    `json:"schemes,omitempty"`
-	Flags   []string    `json:"flags,omitempty"`
-	Reports []fieldJSON `json:"reports,omitempty"`
+	Name       string      `json:"name"`
+	Summary    string      `json:"summary"`
+	Port       uint16      `json:"port,omitempty"`
+	Schemes    []string    `json:"schemes,omitempty"`
+	TLSPort    uint16      `json:"tls_port,omitempty"`
+	TLSSchemes []string    `json:"tls_schemes,omitempty"`
+	ALPN       []string    `json:"alpn,omitempty"`
+	Flags      []string    `json:"flags,omitempty"`
+	Reports    []fieldJSON `json:"reports,omitempty"`
 }
 
 type fieldJSON struct {
@@ -115,7 +146,10 @@ func (o *probesOptions) printJSON(list []probes.Probe) error {
 	encoder.SetEscapeHTML(false)
 	for _, p := range list {
 		a := p.About()
-		out := probeJSON{Name: a.Name, Summary: a.Summary, Port: a.Port, Schemes: a.Schemes, Flags: a.Options}
+		out := probeJSON{
+			Name: a.Name, Summary: a.Summary, Port: a.Port, Schemes: a.Schemes,
+			TLSPort: a.TLSPort, TLSSchemes: a.TLSSchemes, ALPN: a.ALPN, Flags: a.Options,
+		}
 		for _, f := range a.Reports {
 			out.Reports = append(out.Reports, fieldJSON(f))
 		}

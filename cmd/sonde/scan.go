@@ -10,10 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 
-	"sonde/probes"
-	"sonde/probes/builtin"
 	"sonde/report"
 	"sonde/scan"
 	"sonde/target"
@@ -30,6 +27,7 @@ type scanOptions struct {
 	blocklists      []string
 	excludeReserved bool
 	sources         []string
+	tlsFiles        tlsFiles
 	dryrun          bool
 	failOnError     bool
 
@@ -57,6 +55,8 @@ func newScanCommand(p *program) *command {
 			{"sonde scan 192.0.2.0/24 -p 22,80,443", "which ports are open"},
 			{"sonde scan -f hosts.txt --probe ssh -o ssh.jsonl -m ssh.json", "the versions of SSH servers, and figures of the run"},
 			{"sonde scan http://192.0.2.7/health --http-status 200 --expect '\"ok\"'", "one check of a web service"},
+			{"sonde scan -f hosts.txt --probe tls -p 443 --tls-depth certs", "the certificates of TLS servers, with half of a handshake"},
+			{"sonde scan mail.example.com --probe smtp --starttls auto", "one check of a mail server, over TLS"},
 			{"sonde scan 192.0.2.7:4444 --probe banner --send 'PING\\r\\n'", "what a server answers to a text"},
 			{"sonde scan 198.51.100.0/22 -p 443 --dryrun | head", "which targets would be probed, and in which order"},
 		},
@@ -142,8 +142,10 @@ func (o *scanOptions) complete(args []string) error {
 	}
 	o.completeFormat()
 	o.completeInput()
-	o.warnOfIdleFlags()
-	return nil
+	if err := o.checkIdleFlags(); err != nil {
+		return err
+	}
+	return o.loadTLSFiles()
 }
 
 // checkFiles refuses an output that is an input or another output.
@@ -213,72 +215,6 @@ func (o *scanOptions) completeInput() {
 			o.p.stderr.note("reading targets from the terminal, end with Ctrl-D")
 		}
 	}
-}
-
-// warnOfIdleFlags tells of flags that none of the probes heeds.
-func (o *scanOptions) warnOfIdleFlags() {
-	chosen := append([]string{}, o.cfg.Probes...)
-	if len(chosen) == 0 {
-		chosen = []string{"tcp"}
-	}
-	for _, name := range o.cfg.Triggers {
-		chosen = append(chosen, name)
-	}
-	for _, p := range builtin.All() {
-		if o.mayBeChosenByURL(p.About()) {
-			chosen = append(chosen, p.About().Name)
-		}
-	}
-	heeded := make(map[string]bool)
-	for _, name := range chosen {
-		if p, ok := builtin.Find(name); ok {
-			for _, flag := range p.About().Options {
-				heeded[flag] = true
-			}
-		}
-	}
-	for _, flag := range probeOptions() {
-		if o.p.parsed.given[flag[2:]] && !heeded[flag] {
-			o.p.stderr.warn("%s has no effect: of the probes chosen none heeds it (%s)", flag, strings.Join(heeding(flag), ", "))
-		}
-	}
-}
-
-// mayBeChosenByURL reports whether a target's URL may choose the probe: what a file holds is not known yet.
-func (o *scanOptions) mayBeChosenByURL(about probes.About) bool {
-	if len(o.cfg.InputFiles) > 0 {
-		return len(about.Schemes) > 0
-	}
-	for _, arg := range o.cfg.Args {
-		if scheme, _, ok := strings.Cut(arg, "://"); ok && slices.Contains(about.Schemes, strings.ToLower(scheme)) {
-			return true
-		}
-	}
-	return false
-}
-
-// probeOptions are the flags that some probe heeds, in the order of the probes.
-func probeOptions() []string {
-	var flags []string
-	for _, p := range builtin.All() {
-		for _, flag := range p.About().Options {
-			if !slices.Contains(flags, flag) {
-				flags = append(flags, flag)
-			}
-		}
-	}
-	return flags
-}
-
-// heeding names the probes that heed flag.
-func heeding(flag string) []string {
-	var names []string
-	for _, p := range builtin.All() {
-		if slices.Contains(p.About().Options, flag) {
-			names = append(names, p.About().Name)
-		}
-	}
-	return names
 }
 
 // usageOf makes the usage errors of scan those of the command line.

@@ -24,7 +24,7 @@ import (
 func scanFlags(o *scanOptions) []flagSpec {
 	var flags []flagSpec
 	for _, group := range [][]flagSpec{
-		targetFlags(o), orderFlags(o), probeFlags(o), httpFlags(o), outputFlags(o), loadFlags(o), limitFlags(o), laterFlags(),
+		targetFlags(o), orderFlags(o), probeFlags(o), httpFlags(o), tlsFlags(o), outputFlags(o), loadFlags(o), limitFlags(o), laterFlags(),
 	} {
 		flags = append(flags, group...)
 	}
@@ -142,6 +142,8 @@ func limitFlags(o *scanOptions) []flagSpec {
 	l := &o.cfg.Limits
 	return []flagSpec{
 		{group: group, name: "connect-timeout", arg: "TIME", def: "3.5s", set: toDuration(&l.Connect), help: "from the dial to the connection"},
+		{group: group, name: "tls-handshake-timeout", arg: "TIME", def: "5s", set: toDuration(&l.Handshake),
+			help: "from the first byte of the TLS handshake to its last"},
 		{group: group, name: "read-timeout", arg: "TIME", def: "5s", set: toDuration(&l.Read),
 			help: "from the request to the end of the answer, however it trickles"},
 		{group: group, name: "target-timeout", arg: "TIME", def: "30s", set: toDuration(&l.Target), help: "from the dial to the verdict, all in all"},
@@ -151,15 +153,10 @@ func limitFlags(o *scanOptions) []flagSpec {
 // laterFlags are in the contract and not built yet.
 func laterFlags() []flagSpec {
 	var flags []flagSpec
-	for _, name := range []string{
-		"host-rate", "subnet-rate", "tls-handshake-timeout", "tls-depth", "sni", "alpn", "starttls", "min-version", "max-version",
-		"groups", "cacert", "cert", "key", "retries", "resume", "workers",
-	} {
+	for _, name := range []string{"host-rate", "subnet-rate", "retries", "resume", "workers"} {
 		flags = append(flags, flagSpec{name: name, arg: "X", later: true})
 	}
-	return append(flags,
-		flagSpec{name: "tls", later: true}, flagSpec{name: "session-reuse", later: true},
-		flagSpec{name: "insecure", short: "k", later: true})
+	return flags
 }
 
 // The limits of flags, with their reasons.

@@ -1,13 +1,16 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"sonde/serve"
 )
@@ -19,6 +22,8 @@ type serveOptions struct {
 	targets string
 	json    bool
 	quiet   bool
+
+	caFile, clientCert, clientKey string
 }
 
 func newServeCommand(p *program) *command {
@@ -33,6 +38,7 @@ func newServeCommand(p *program) *command {
 		},
 		examples: []example{
 			{"sonde serve", "one target of each kind"},
+			{"sonde serve --tls --targets fleet.txt --ca-file ca.pem", "the kinds that speak TLS, and what a scan needs to trust them"},
 			{"sonde serve --demo 1000 --targets fleet.txt", "a fleet as on a common day, and the list to scan it by"},
 			{"sonde serve --kinds sink --all-loopback --port-base 9999", "all of 127.0.0.0/8 at one port, for scans of millions"},
 		},
@@ -47,6 +53,16 @@ func newServeCommand(p *program) *command {
 			{group: "The fleet", name: "all-loopback", set: toSwitch(&o.cfg.AllLoopback),
 				help: "the healthy kinds answer on every address of 127.0.0.0/8"},
 			{group: "The fleet", name: "loops", arg: "N", def: "1", set: toCount(&o.cfg.Loops, 1, maxLoops), help: "event loops"},
+			{group: "TLS", name: "tls", set: toSwitch(&o.cfg.TLS),
+				help: "run the kinds that speak TLS, or break it, instead of those that do not"},
+			{group: "TLS", name: "delay", arg: "TIME", set: toDuration(&o.cfg.Delay),
+				help: "have each of them wait so long before it answers a ClientHello"},
+			{group: "TLS", name: "ca-file", arg: "FILE", files: true, set: toFile(&o.caFile),
+				help: "write the authority of their certificates to FILE, for `sonde scan --cacert`; it is another each time"},
+			{group: "TLS", name: "client-cert", arg: "FILE", files: true, set: toFile(&o.clientCert),
+				help: "write a certificate that they accept of a client to FILE, for `sonde scan --cert`; wants --client-key"},
+			{group: "TLS", name: "client-key", arg: "FILE", files: true, set: toFile(&o.clientKey),
+				help: "write its key to FILE, which only you may read"},
 			{group: "Output", name: "targets", arg: "FILE", files: true, set: toFile(&o.targets),
 				help: "write the targets to FILE, as `sonde scan -f` reads them; it appears whole, when all of them listen"},
 			{group: "Output", name: "json", help: "print JSON, one object a target", set: toSwitch(&o.json)},
@@ -106,6 +122,9 @@ func (o *serveOptions) run(ctx context.Context, args []string) error {
 	if err := noArguments("serve", args); err != nil {
 		return err
 	}
+	if err := o.checkTLS(); err != nil {
+		return err
+	}
 	ctx, stop := stopOnSignal(ctx, func(error) {}, func() {})
 	defer stop()
 	fleet, err := serve.Start(ctx, o.cfg)
@@ -113,6 +132,9 @@ func (o *serveOptions) run(ctx context.Context, args []string) error {
 		return fmt.Errorf("start the fleet: %w", err)
 	}
 	defer fleet.Close()
+	if err := o.writeCertificates(fleet); err != nil {
+		return err
+	}
 	if o.targets != "" {
 		if err := writeTargets(o.targets, fleet); err != nil {
 			return fmt.Errorf("write the targets: %w", err)
@@ -142,7 +164,6 @@ func (o *serveOptions) print(fleet *serve.Fleet) error {
 		}
 		return nil
 	}
-	rows := [][]string{{"KIND", "TARGETS", "FIRST", "PROBE", "STATUS", "WHAT IT DOES"}}
 	count := make(map[string]int)
 	first := make(map[string]serve.Endpoint)
 	for _, t := range targets {
@@ -150,33 +171,54 @@ func (o *serveOptions) print(fleet *serve.Fleet) error {
 			first[string(t.Kind)] = t
 		}
 	}
+	rows := [][]string{{"KIND", "TARGETS", "FIRST", "PROBE", "STARTTLS", "STATUS", "WHAT IT DOES"}}
+	greets, width := false, 100
 	for _, kind := range kindNames() {
 		if t, ok := first[kind]; ok {
-			rows = append(rows, []string{kind, fmt.Sprint(count[kind]), t.Addr.String(), t.Probe, t.Expect, t.Doc})
+			rows = append(rows, []string{kind, fmt.Sprint(count[kind]), t.Addr.String(), t.Probe, orDash(t.StartTLS), t.Expect, t.Doc})
+			greets = greets || t.StartTLS != ""
 		}
 	}
-	text := wrappedColumns(rows, max(widthOf(o.p.stdout), 100))
-	return o.p.print(text + "\nserving " + dryTotals(uint64(len(targets)), 0) + "; end with Ctrl-C\n")
+	if greets {
+		width = 120
+	} else {
+		for i, row := range rows {
+			rows[i] = slices.Delete(row, 4, 5)
+		}
+	}
+	text := wrappedColumns(rows, max(widthOf(o.p.stdout), width))
+	return o.p.print(text + o.suggestions(targets) + "\nserving " + dryTotals(uint64(len(targets)), 0) + "; end with Ctrl-C\n")
 }
 
-// writeTargets writes the fleet's target lines to path such that a reader finds all of them or none. What is no regular file
-// is written in place: a device must not be replaced by a file.
+// writeTargets writes the fleet's target lines to path.
 func writeTargets(path string, fleet *serve.Fleet) error {
+	var lines bytes.Buffer
+	if err := fleet.WriteTargets(&lines); err != nil {
+		return err
+	}
+	return writeWhole(path, lines.Bytes(), 0o644)
+}
+
+// writeWhole writes text to path such that a reader finds all of it or none, with that mode. What is no regular file is
+// written in place: a device must not be replaced by a file.
+func writeWhole(path string, text []byte, mode fs.FileMode) error {
 	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
 		f, err := os.OpenFile(path, os.O_WRONLY, 0)
 		if err != nil {
 			return err
 		}
-		return errors.Join(fleet.WriteTargets(f), f.Close())
+		_, err = f.Write(text)
+		return errors.Join(err, f.Close())
 	}
 	if target, err := filepath.EvalSymlinks(path); err == nil {
 		path = target // the link stays
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), ".sonde-targets-*")
+	f, err := os.CreateTemp(filepath.Dir(path), ".sonde-*") // of mode 0600
 	if err != nil {
 		return err
 	}
-	err = errors.Join(fleet.WriteTargets(f), f.Chmod(0o644), f.Close())
+	_, err = f.Write(text)
+	err = errors.Join(err, f.Chmod(mode), f.Close())
 	if err == nil {
 		err = os.Rename(f.Name(), path)
 	}

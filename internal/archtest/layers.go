@@ -26,7 +26,7 @@ var probe = []string{"probes", "probes/internal/...", "protocol/...", "target", 
 
 // layers is the import rule, from the top down.
 var layers = []layer{
-	{of: "cmd/...", may: slices.Concat([]string{"cmd/...", "watch/...", "bench/...", "scan/...", "serve/...", "engine", "probes/..."}, bottom)},
+	{of: "cmd/...", may: slices.Concat([]string{"cmd/...", "watch/...", "bench/...", "scan/...", "serve/...", "engine", "probes/...", "internal/tlsclient"}, bottom)},
 	{of: "watch/...", may: slices.Concat([]string{"watch/...", "scan/...", "engine", "probes/..."}, bottom)},
 	{of: "bench/...", may: slices.Concat([]string{"bench/...", "scan/...", "engine", "probes/..."}, bottom)},
 	{of: "scan/...", may: slices.Concat([]string{"scan/...", "engine", "probes/..."}, bottom)},

@@ -1,0 +1,128 @@
+package main
+
+import (
+	"slices"
+	"strings"
+
+	"sonde/probes"
+	"sonde/probes/builtin"
+)
+
+// tlsProbe is the probe that is TLS itself.
+const tlsProbe = "tls"
+
+// overTLSOptions are the flags that every probe heeds when TLS lies below it.
+var overTLSOptions = []string{
+	"--sni", "--alpn", "--min-version", "--max-version", "--groups", "--insecure", "--cacert", "--cert", "--key", "--starttls",
+	"--ech-config", "--pem",
+}
+
+// decisive are flags that say what is asked. A scan that passes them over would be another than the one that is meant.
+var decisive = []string{"--tls-depth", "--tls-enum", "--jarm"}
+
+// checkIdleFlags warns of flags that none of the probes heeds, and refuses those that can't be passed over.
+func (o *scanOptions) checkIdleFlags() error {
+	named, byURL := o.namedProbes(), o.probesByURL()
+	heeded := make(map[string]bool)
+	for _, name := range slices.Concat(named, byURL) {
+		p, _ := builtin.Find(name)
+		for _, flag := range p.About().Options {
+			heeded[flag] = true
+		}
+	}
+	if o.mayHaveTLSBelow(named) {
+		for _, flag := range overTLSOptions {
+			heeded[flag] = true
+		}
+		heeded["--session-reuse"] = heeded["--session-reuse"] || slices.Contains(named, "tcp")
+	}
+	for _, flag := range probeOptions() {
+		isDecisive := slices.Contains(decisive, flag)
+		switch {
+		case !o.p.parsed.given[flag[2:]]:
+		case isDecisive && !heeded[flag]:
+			return &usageError{flag + " is for --probe tls, which is not among the probes", "add --probe tls"}
+		case isDecisive && !slices.Contains(named, tlsProbe):
+			o.p.stderr.warn("%s is for --probe tls, which is not among the probes: it works on tls:// targets only", flag)
+		case !heeded[flag]:
+			o.p.stderr.warn("%s has no effect: of the probes chosen none heeds it (%s)", flag, strings.Join(heeding(flag), ", "))
+		}
+	}
+	return nil
+}
+
+// namedProbes are the probes that flags choose.
+func (o *scanOptions) namedProbes() []string {
+	named := slices.Clone(o.cfg.Probes)
+	if len(named) == 0 {
+		named = []string{"tcp"}
+	}
+	for _, name := range o.cfg.Triggers {
+		named = append(named, name)
+	}
+	return named
+}
+
+// probesByURL are the probes that a target's URL may choose: what a file holds is not known yet.
+func (o *scanOptions) probesByURL() []string {
+	var names []string
+	for _, p := range builtin.All() {
+		about := p.About()
+		if o.mayHaveScheme(slices.Concat(about.Schemes, about.TLSSchemes)) {
+			names = append(names, about.Name)
+		}
+	}
+	return names
+}
+
+// mayHaveScheme reports whether a target may be a URL with one of the schemes.
+func (o *scanOptions) mayHaveScheme(schemes []string) bool {
+	if len(o.cfg.InputFiles) > 0 {
+		return len(schemes) > 0
+	}
+	for _, arg := range o.cfg.Args {
+		if scheme, _, ok := strings.Cut(arg, "://"); ok && slices.Contains(schemes, strings.ToLower(scheme)) {
+			return true
+		}
+	}
+	return false
+}
+
+// mayHaveTLSBelow reports whether a probe other than tls may run over TLS.
+func (o *scanOptions) mayHaveTLSBelow(named []string) bool {
+	others := slices.ContainsFunc(named, func(name string) bool { return name != tlsProbe })
+	if others && (o.cfg.TLS || o.cfg.Options.TLS.StartTLS != "") {
+		return true
+	}
+	return slices.ContainsFunc(builtin.All(), func(p probes.Probe) bool { return o.mayHaveScheme(p.About().TLSSchemes) })
+}
+
+// probeOptions are the flags that some probe heeds, in the order of the probes.
+func probeOptions() []string {
+	var flags []string
+	for _, p := range builtin.All() {
+		flags = append(flags, p.About().Options...)
+	}
+	flags = slices.Concat(flags, overTLSOptions, decisive)
+	var distinct []string
+	for _, flag := range flags {
+		if !slices.Contains(distinct, flag) {
+			distinct = append(distinct, flag)
+		}
+	}
+	return distinct
+}
+
+// heeding names the probes that heed flag.
+func heeding(flag string) []string {
+	var names []string
+	for _, p := range builtin.All() {
+		if slices.Contains(p.About().Options, flag) {
+			names = append(names, p.About().Name)
+		}
+	}
+	if slices.Contains(overTLSOptions, flag) {
+		names = append(names, "any over --tls")
+	}
+	return names
+}

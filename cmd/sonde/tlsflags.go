@@ -1,0 +1,251 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+
+	"sonde/internal/tlsclient"
+	"sonde/probes"
+	"sonde/probes/starttls"
+	"sonde/protocol/tlswire"
+)
+
+// tlsFiles are the files that the flags of TLS name. They are read once the command line is known to be sound.
+type tlsFiles struct{ roots, cert, key, ech string }
+
+func tlsFlags(o *scanOptions) []flagSpec {
+	const group = "TLS"
+	t, files := &o.cfg.Options.TLS, &o.tlsFiles
+	return []flagSpec{
+		{group: group, name: "tls", set: toSwitch(&o.cfg.TLS),
+			help: "speak TLS below every probe, on its port for that; https:// and the like choose it for one target"},
+		{group: group, name: "starttls", arg: "WORD", words: startTLSWords(), set: toWord(&t.StartTLS, startTLSWords(), startTLSWords()),
+			help: "begin TLS on request, as that protocol does; auto goes by the probe, or with --probe tls by the port"},
+		{group: group, name: "tls-depth", arg: "WORD", def: "full", words: depthWords(), set: toWord(&t.Depth, depthWords(), depths),
+			help: "how far --probe tls goes: hello reads the ServerHello, certs the certificates, full makes the whole handshake"},
+		{group: group, name: "sni", arg: "NAME", def: "the target's name", set: o.setSNI,
+			help: "ask every target for NAME, and hold its certificate against it"},
+		{group: group, name: "alpn", arg: "LIST", many: true, def: "the probe's own", set: o.addALPN,
+			help: "offer these application protocols, as in h2,http/1.1"},
+		{group: group, name: "min-version", arg: "WORD", def: "tls10, below full ssl30", words: versionWords(), set: toVersion(&t.MinVersion),
+			help: "offer this version and above"},
+		{group: group, name: "max-version", arg: "WORD", def: "tls13", words: versionWords(), set: toVersion(&t.MaxVersion),
+			help: "offer this version and below"},
+		{group: group, name: "groups", arg: "LIST", many: true, def: "x25519,p256,p384,p521", words: groupWords, set: o.addGroups,
+			help: "offer these groups for the key exchange, in that order; x25519mlkem768 is one of the hybrids with ML-KEM"},
+		{group: group, name: "insecure", short: "k", set: toSwitch(&t.Insecure),
+			help: "take bad certificates; what is wrong with them is reported all the same"},
+		{group: group, name: "cacert", arg: "FILE", files: true, def: "those of the system", set: toFile(&files.roots),
+			help: "trust the authorities in FILE and no others"},
+		{group: group, name: "cert", arg: "FILE", files: true, set: toFile(&files.cert),
+			help: "show the certificate in FILE, its authorities after it, to a server that asks for one"},
+		{group: group, name: "key", arg: "FILE", files: true, def: "in the file of --cert", set: toFile(&files.key),
+			help: "the private key of --cert, in PEM and not encrypted"},
+		{group: group, name: "session-reuse", set: toSwitch(&t.SessionReuse),
+			help: "connect a second time and resume the session; both handshakes are timed"},
+		{group: group, name: "tls-enum", arg: "LIST", many: true, words: enumWords, set: o.addEnum,
+			help: "with --probe tls: find all versions, ciphers or groups that the server takes, a connection for each"},
+		{group: group, name: "jarm", set: toSwitch(&t.JARM), help: "with --probe tls: the JARM fingerprint, by ten connections"},
+		{group: group, name: "ech-config", arg: "FILE", files: true, set: toFile(&files.ech),
+			help: "encrypt the hello for the ECHConfigList in FILE: PEM, base64 or binary"},
+		{group: group, name: "pem", set: toSwitch(&t.PEM), help: "add the certificates themselves to the result"},
+	}
+}
+
+// depths are the values of --tls-depth.
+var depths = []probes.Depth{probes.DepthHello, probes.DepthCerts, probes.DepthFull}
+
+func depthWords() []string {
+	var words []string
+	for _, d := range depths {
+		words = append(words, d.String())
+	}
+	return words
+}
+
+func startTLSWords() []string { return append([]string{probes.StartTLSAuto}, starttls.Protocols()...) }
+
+func (o *scanOptions) setSNI(value string) error {
+	if err := tlswire.CheckServerName(value); err != nil {
+		return &valueError{err.Error() + ": want a DNS name", "in ASCII (xn-- for other letters), without a dot at its end"}
+	}
+	o.cfg.Options.TLS.ServerName = value
+	return nil
+}
+
+// maxALPN is the longest name of a protocol, in bytes (RFC 7301 s.3.1).
+const maxALPN = 255
+
+func (o *scanOptions) addALPN(value string) error {
+	names, err := splitList(value)
+	if err != nil {
+		return err
+	}
+	list := &o.cfg.Options.TLS.ALPN
+	for _, name := range names {
+		switch {
+		case len(name) > maxALPN:
+			return fmt.Errorf("a protocol's name has at most %d bytes", maxALPN)
+		case slices.Contains(*list, name):
+			return fmt.Errorf("%q is named twice", name)
+		}
+		*list = append(*list, name)
+	}
+	return nil
+}
+
+// versions are the values of --min-version and --max-version.
+var versions = []tlswire.Version{tlswire.SSL30, tlswire.TLS10, tlswire.TLS11, tlswire.TLS12, tlswire.TLS13}
+
+func versionWords() []string {
+	var words []string
+	for _, v := range versions {
+		words = append(words, v.Word())
+	}
+	return words
+}
+
+func toVersion(p *tlswire.Version) func(string) error {
+	return func(value string) error {
+		v, ok := parseVersion(value)
+		if !ok {
+			return &valueError{"want " + orList(versionWords()), "tls1.2, TLSv1.2 and 1.2 are tls12"}
+		}
+		*p = v
+		return nil
+	}
+}
+
+// parseVersion reads the spellings of other tools, too: "1.2", "tls1.2", "TLSv1.2", "tls1_2", "TLS 1.2", "ssl3".
+func parseVersion(value string) (tlswire.Version, bool) {
+	word := strings.ToLower(value)
+	isSSL := strings.HasPrefix(word, "ssl")
+	word = strings.TrimPrefix(strings.TrimPrefix(word, "ssl"), "tls")
+	if word != strings.ToLower(value) {
+		word = strings.TrimPrefix(strings.TrimPrefix(word, " "), "v")
+	}
+	number, ok := map[string]tlswire.Version{
+		"1": tlswire.TLS10, "10": tlswire.TLS10, "11": tlswire.TLS11, "12": tlswire.TLS12, "13": tlswire.TLS13,
+		"3": tlswire.SSL30, "30": tlswire.SSL30,
+	}[strings.NewReplacer(".", "", "_", "").Replace(word)]
+	return number, ok && isSSL == (number == tlswire.SSL30)
+}
+
+// groupWords are the groups that help and completion name: those that servers have. Any registered one is taken.
+var groupWords = []string{
+	"x25519", "p256", "p384", "p521", "x448", "ffdhe2048", "ffdhe3072", "ffdhe4096",
+	"x25519mlkem768", "secp256r1mlkem768", "secp384r1mlkem1024",
+}
+
+// groupAliases are other names of groups than the registry's (RFC 8422 s.5.1.1, appendix A).
+var groupAliases = map[string]tlswire.Group{
+	"p256": tlswire.SecP256R1, "p-256": tlswire.SecP256R1, "prime256v1": tlswire.SecP256R1,
+	"p384": tlswire.SecP384R1, "p-384": tlswire.SecP384R1,
+	"p521": tlswire.SecP521R1, "p-521": tlswire.SecP521R1,
+}
+
+func (o *scanOptions) addGroups(value string) error {
+	names, err := splitList(value)
+	if err != nil {
+		return err
+	}
+	list := &o.cfg.Options.TLS.Groups
+	for _, name := range names {
+		g, ok := findGroup(name)
+		switch {
+		case !ok:
+			return &valueError{fmt.Sprintf("there is no group %q: want names as in %s", name, strings.Join(groupWords, ", ")),
+				didYouMean(nearest(strings.ToLower(name), groupWords))}
+		case slices.Contains(*list, g):
+			return fmt.Errorf("%v is named twice", g)
+		}
+		*list = append(*list, g)
+	}
+	return nil
+}
+
+// findGroup returns the group of that name, in capitals or not.
+func findGroup(name string) (tlswire.Group, bool) {
+	if g, ok := groupAliases[strings.ToLower(name)]; ok {
+		return g, true
+	}
+	for g := range tlswire.Groups() {
+		if strings.EqualFold(g.String(), name) {
+			return g, true
+		}
+	}
+	return 0, false
+}
+
+var enumWords = []string{"versions", "ciphers", "groups"}
+
+func (o *scanOptions) addEnum(value string) error {
+	words, err := splitList(value)
+	if err != nil {
+		return err
+	}
+	enum := &o.cfg.Options.TLS.Enum
+	for _, word := range words {
+		switch word {
+		case "versions":
+			enum.Versions = true
+		case "ciphers":
+			enum.Ciphers = true
+		case "groups":
+			enum.Groups = true
+		default:
+			return &valueError{fmt.Sprintf("%q: want a list of %s", word, orList(enumWords)), didYouMean(nearest(word, enumWords))}
+		}
+	}
+	return nil
+}
+
+// loadTLSFiles reads the files that the flags of TLS name. An error of theirs is no usage: what was asked for makes sense.
+func (o *scanOptions) loadTLSFiles() error {
+	files, t := &o.tlsFiles, &o.cfg.Options.TLS
+	if files.key != "" && files.cert == "" {
+		return &usageError{"--key without --cert", "--cert names the file of the certificate"}
+	}
+	var err error
+	if files.roots != "" {
+		if t.Roots, err = tlsclient.LoadRoots(files.roots); err != nil {
+			return fileError("--cacert", err)
+		}
+	}
+	if files.cert != "" {
+		if files.key == "" && lacksKey(files.cert) {
+			return &usageError{"--cert without --key: there is no key in " + quoteWord(files.cert), "--key names the file of the key"}
+		}
+		c, err := tlsclient.LoadCertificate(files.cert, files.key)
+		if err != nil {
+			return fileError("--cert", err)
+		}
+		t.Certificates = append(t.Certificates, c)
+	}
+	if files.ech != "" {
+		if t.ECH, err = tlsclient.LoadECH(files.ech); err != nil {
+			return fileError("--ech-config", err)
+		}
+	}
+	return nil
+}
+
+// fileError says which flag named the file. What is wrong within a file says itself how it is mended.
+func fileError(flag string, err error) error {
+	var path *fs.PathError
+	if errors.As(err, &path) {
+		return &valueError{flag + ": " + err.Error(), "give " + flag + " a file that is there and may be read"}
+	}
+	return fmt.Errorf("%s: %w", flag, err)
+}
+
+// lacksKey reports whether a file can be read and nothing in it says that it is a private key.
+func lacksKey(name string) bool {
+	text, err := os.ReadFile(name)
+	return err == nil && !bytes.Contains(text, []byte("PRIVATE KEY-----"))
+}

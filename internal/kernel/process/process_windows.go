@@ -1,0 +1,6 @@
+// Package process does for child processes what package os/exec leaves to the platform.
+package process
+
+// sonde needs epoll or kqueue. On Windows it runs inside WSL 2, which is Linux. The undefined name below stops the build
+// with this message.
+var _ = sonde_does_not_run_on_Windows_use_WSL2

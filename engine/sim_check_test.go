@@ -221,7 +221,7 @@ func fateOf(o *Outcome) simkernel.Fate {
 		return simkernel.NoRoute
 	case ConnectTimeout:
 		return simkernel.Unanswered
-	case ReadTimeout:
+	case ReadTimeout, HandshakeTimeout:
 		return simkernel.Silence
 	case Reset:
 		if o.Errno == syscall.ECONNRESET || o.Errno == syscall.EPIPE {

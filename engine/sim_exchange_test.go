@@ -11,6 +11,10 @@ import (
 type simTalk struct {
 	turns []turn
 	last  []byte
+	// secureAt, of a handshaker, is before which turn the handshake comes: 0 before the first byte, otherwise by a StartTLS
+	// step that says plea.
+	secureAt int
+	plea     []byte
 }
 
 // turn is something said and one frame heard.
@@ -31,7 +35,7 @@ func (w *world) Open(id uint64) protocol.Exchange {
 		w.problem("job %d: a second exchange is opened", id)
 	}
 	job.exchanges = append(job.exchanges, x)
-	return x
+	return x.dress(job)
 }
 
 // simExchange has the talk of its job and objects to any byte that is not of it. It does with its memory what a pooled
@@ -48,15 +52,39 @@ type simExchange struct {
 	concluded   int
 	openedAt    int64
 	concludedAt int64
+
+	connection   int           // which of its job's it is on, from 0
+	asked        bool          // a StartTLS step was given
+	secured      bool          // Handshake has said how
+	beganAt      int64         // when the connection was there
+	spent        time.Duration // on connections, from there to their end
+	end          protocol.End
+	handshakes   int // that OnHandshake told of
+	handshakeErr error
+	isNext       bool // Next was true: what follows is another connection, or its end
 }
 
 func (x *simExchange) talk() *simTalk { return &x.world.jobs[x.id].talk }
 
-func (x *simExchange) Begin() protocol.Step { return x.step() }
+func (x *simExchange) Begin() protocol.Step {
+	if x.beganAt == 0 || x.isNext {
+		x.beganAt = x.world.loop.now
+	}
+	x.isNext = false
+	return x.step()
+}
 
 // step is the step of the turn that x is at, or the last.
 func (x *simExchange) step() protocol.Step {
 	talk := x.talk()
+	if x.turn == talk.secureAt && x.turn > 0 && !x.asked {
+		x.asked = true
+		step := protocol.Step{Then: protocol.StartTLS}
+		if len(talk.plea) > 0 {
+			step.Send = [][]byte{bytes.Clone(talk.plea)}
+		}
+		return step
+	}
 	if x.turn == len(talk.turns) {
 		x.ended = true
 		return protocol.Step{Send: x.pieces(talk.last), Then: x.then}
@@ -98,7 +126,7 @@ func (x *simExchange) OnFrame(f protocol.Frame) protocol.Step {
 
 func (x *simExchange) OnEnd(end protocol.End, rest []byte, err error) {
 	x.hear(rest)
-	x.ended = true
+	x.ended, x.end = true, end
 	switch end {
 	case protocol.EndOfStream:
 		x.verdict = protocol.Closed

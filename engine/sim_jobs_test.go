@@ -17,9 +17,11 @@ type simJob struct {
 	kind    string
 	profile uint16
 	talk    simTalk
-	addr    socket.Addr // of its peer
-	keeps   int         // how many of its exchanges park before one is Done; -1: all
-	noLimit bool        // its times depend on more than its own limits
+	addr    socket.Addr        // of its peer
+	later   []simkernel.Script // of its peer, from the second connection on
+	layers
+	keeps   int  // how many of its exchanges park before one is Done; -1: all
+	noLimit bool // its times depend on more than its own limits
 	// want says what is wrong with the last outcome; empty if nothing is.
 	want func(o *Outcome) string
 
@@ -33,7 +35,7 @@ type simJob struct {
 // makeJob makes up a job and its peer.
 func (w *world) makeJob(rng *rand.Rand, id int) Job {
 	makers := []func(*rand.Rand, int) (simJob, simkernel.Script){
-		w.talkJob, w.talkJob, w.talkJob, w.chatJob, w.quietJob, w.farewellJob, w.connectJob, w.beatJob, w.beatJob, w.idleJob, w.selfJob, w.crowdJob,
+		w.talkJob, w.talkJob, w.talkJob, w.chatJob, w.seriesJob, w.ownJob, w.switchJob, w.tlsJob, w.quietJob, w.farewellJob, w.connectJob, w.beatJob, w.beatJob, w.idleJob, w.selfJob, w.crowdJob,
 	}
 	job, script := makers[rng.IntN(len(makers))](rng, id)
 	if w.options.Ports > 0 && rng.IntN(3) == 0 {
@@ -42,7 +44,7 @@ func (w *world) makeJob(rng *rand.Rand, id int) Job {
 	if job.addr == (socket.Addr{}) {
 		job.addr = address(id)
 	}
-	w.kernel.Peer(job.addr, script)
+	w.kernel.Peer(job.addr, script, job.later...)
 	w.jobs = append(w.jobs, job)
 	return Job{ID: uint64(id), Remote: job.addr, Profile: job.profile}
 }
@@ -132,7 +134,7 @@ func (w *world) chatJob(rng *rand.Rand, id int) (simJob, simkernel.Script) {
 
 // stalled reports a read limit that may have passed while we were suspended.
 func (w *world) stalled(o *Outcome) bool {
-	return w.options.Faults.LateMax == worldStall && o.Cause == ReadTimeout
+	return w.options.Faults.LateMax == worldStall && (o.Cause == ReadTimeout || o.Cause == HandshakeTimeout)
 }
 
 // wantAnswer wants the talk to have come to its end.

@@ -80,6 +80,7 @@ type world struct {
 	wild      bool    // failures out of the blue: predictions hold only for dials that none hit
 	stoppedAt int64   // when Stop or Abort was called; 0: it was not
 	outcomes  []Outcome
+	servers   []*simServer // their coroutines are the test's to stop
 	problems  []string
 }
 
@@ -93,14 +94,16 @@ const (
 	connects        // no exchange
 	beats           // kept, with heartbeats
 	idles           // kept, without
+	series          // one exchange on several connections
 )
 
 // worldLimits bound the phases in every world.
-var worldLimits = Limits{Connect: 3 * time.Second, Read: 5 * time.Second, Close: 2 * time.Second, Target: 2 * time.Minute}
+var worldLimits = Limits{Connect: 3 * time.Second, Handshake: 4 * time.Second, Read: 5 * time.Second, Close: 2 * time.Second, Target: 2 * time.Minute}
 
 const (
 	worldHeartbeat = time.Second
 	worldIdle      = 8 * time.Second
+	seriesTarget   = 12 * time.Second
 	worldDrain     = 3 * time.Second
 	worldStall     = 6 * time.Second // longer than any limit but the idle one
 )
@@ -163,11 +166,14 @@ func newWorld(seed uint64) *world {
 func (w *world) profiles(rng *rand.Rand) []Profile {
 	kept := worldLimits
 	kept.Idle = worldIdle
+	bounded := worldLimits
+	bounded.Target = seriesTarget
 	return []Profile{
 		talks:    {Dialogue: w, Limits: worldLimits, Reset: rng.IntN(2) == 0},
 		connects: {Limits: worldLimits, Reset: rng.IntN(2) == 0},
 		beats:    {Dialogue: w, Limits: kept, Heartbeat: worldHeartbeat, Reset: rng.IntN(4) == 0},
 		idles:    {Dialogue: w, Limits: kept, Reset: rng.IntN(4) == 0},
+		series:   {Dialogue: w, Limits: bounded, Reset: rng.IntN(2) == 0},
 	}
 }
 
@@ -235,6 +241,11 @@ func address(id int) socket.Addr {
 }
 
 func (w *world) run() {
+	defer func() {
+		for _, s := range w.servers {
+			s.stop()
+		}
+	}()
 	if err := w.loop.run(); err != nil {
 		w.problem("%v", err)
 		return
@@ -277,8 +288,16 @@ func (w *world) checkRemains() {
 	if l.table.live != 0 || len(l.table.freeSeats) != len(l.table.flights) {
 		w.problem("%d rows live, %d of %d flights free", l.table.live, len(l.table.freeSeats), len(l.table.flights))
 	}
+	for slot, s := range l.table.sessions {
+		if s != nil {
+			w.problem("slot %d still has its TLS", slot)
+		}
+	}
+	if l.handshakes != 0 || s.handshakes.Load() != 0 {
+		w.problem("%d handshakes left, of the loop %d", s.handshakes.Load(), l.handshakes)
+	}
 	for seat := range l.table.flights {
-		if l.table.exchanges[seat] != nil || l.table.unsent[seat] != nil {
+		if l.table.exchanges[seat] != nil || l.table.unsent[seat] != nil || l.table.firsts[seat] != nil {
 			w.problem("seat %d still has an exchange or its bytes", seat)
 		}
 	}

@@ -24,6 +24,8 @@ type peer struct {
 	shut     bool // its application has closed the connection
 	dead     bool // the connection is reset, or failed
 
+	app App // what serves the connection, once the script is there
+
 	lastSent  int64 // when the last of its segments arrives: segments keep their order
 	lastHeard int64 // the same for ours
 }
@@ -186,6 +188,8 @@ func (p *peer) do(at int64, s *Step) bool {
 	case stepFail:
 		p.shut = true
 		p.post(at, occurrence{kind: connectionFails, errno: s.errno})
+	case stepServe:
+		p.serve(at, s)
 	case stepStopReading:
 	}
 	return false
@@ -244,6 +248,27 @@ func (p *peer) doEcho(at int64) bool {
 	}
 	p.closeIfEnded(at)
 	return false
+}
+
+// serve has the application of the step hear what has arrived.
+func (p *peer) serve(at int64, s *Step) {
+	var out []byte
+	over, fin := false, false
+	if p.app == nil {
+		p.app = s.open()
+		out, over = p.app.Hear(nil, false)
+		p.send(at, out)
+	}
+	for !over && !fin && (len(p.inbox) > 0 || p.ended()) {
+		in := bytes.Clone(p.inbox)
+		p.consume(at, len(in))
+		fin = p.ended()
+		out, over = p.app.Hear(in, fin)
+		p.send(at, out)
+	}
+	if over || fin {
+		p.close(at)
+	}
 }
 
 // consume takes n bytes out of the inbox, and what waited outside in.

@@ -70,6 +70,7 @@ const (
 	stepStopReading
 	stepHold
 	stepFail
+	stepServe
 )
 
 // Step is one thing that the peer's application does. While it is at one step it does nothing else: it reads only in steps
@@ -80,6 +81,7 @@ type Step struct {
 	n     int           // bytes at a time, or to read
 	gap   time.Duration // between pieces, or to wait
 	errno syscall.Errno
+	open  func() App
 }
 
 // Wait does nothing for d.
@@ -134,6 +136,19 @@ func Hold() Step { return Step{kind: stepHold} }
 // did. It ends the script.
 func Fail(errno syscall.Errno) Step { return Step{kind: stepFail, errno: errno} }
 
+// App is a peer's application in code, for what no script can say: the server of a handshake. One App serves one
+// connection.
+type App interface {
+	// Hear is called at the start with nothing, then with each piece that arrives, and with fin once our FIN has come
+	// behind it. It returns what to send; over closes the connection after it, as Close does. in is valid during the call, and
+	// out belongs to the peer.
+	Hear(in []byte, fin bool) (out []byte, over bool)
+}
+
+// Serve hands the connection to an application that open makes for it. It ends the script. What an App holds is freed by
+// whoever made open: the peer does not say when a connection has failed.
+func Serve(open func() App) Step { return Step{kind: stepServe, open: open} }
+
 // scripted is the scripts of one address.
 type scripted struct {
 	scripts []Script
@@ -150,18 +165,23 @@ func (k *Kernel) Peer(addr socket.Addr, first Script, more ...Script) {
 // a function of the address and of what it counts itself, or a run does not follow from its seed.
 func (k *Kernel) Otherwise(script func(addr socket.Addr) Script) { k.otherwise = script }
 
-// nextScript is the script for a new connection to addr.
+// nextScript is the script for a new connection to addr. It is taken by useScript.
 func (k *Kernel) nextScript(addr socket.Addr) *Script {
 	if p := k.peers[addr]; p != nil {
-		s := &p.scripts[p.next]
-		p.next = min(p.next+1, len(p.scripts)-1)
-		return s
+		return &p.scripts[p.next]
 	}
 	if k.otherwise != nil {
 		s := k.otherwise(addr)
 		return &s
 	}
 	return &Script{Answer: Refuse}
+}
+
+// useScript makes the next connection to addr find the next script.
+func (k *Kernel) useScript(addr socket.Addr) {
+	if p := k.peers[addr]; p != nil {
+		p.next = min(p.next+1, len(p.scripts)-1)
+	}
 }
 
 // String describes a step for traces.
@@ -181,6 +201,6 @@ func (s Step) String() string {
 	}
 	return [...]string{
 		stepReadLine: "read a line", stepEcho: "echo", stepCloseWrite: "close write", stepClose: "close", stepReset: "reset",
-		stepEndless: "send for ever", stepStopReading: "stop reading", stepHold: "hold",
+		stepEndless: "send for ever", stepStopReading: "stop reading", stepHold: "hold", stepServe: "serve",
 	}[s.kind]
 }

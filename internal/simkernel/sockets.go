@@ -75,14 +75,16 @@ func (k *Kernel) connect(d *Dial, source socket.Addr) (socket.Call, syscall.Errn
 	}
 	script := k.nextScript(d.Remote)
 	if script.Answer == Unreachable && script.AtOnce {
+		k.useScript(d.Remote)
 		return socket.CallConnect, script.errno()
 	}
 	local, hasPort := d.Remote, false
 	if script.Answer != SelfConnect {
 		if local, hasPort = k.takePort(source, d.Remote); !hasPort {
-			return socket.CallConnect, syscall.EADDRNOTAVAIL
+			return socket.CallConnect, syscall.EADDRNOTAVAIL // no SYN has left: the script stays
 		}
 	}
+	k.useScript(d.Remote)
 	if script.Answer == Refuse && (script.AtOnce || k.chance(k.opts.Faults.AtOnce)) {
 		k.freePort(local, d.Remote)
 		return socket.CallConnect, syscall.ECONNREFUSED

@@ -13,7 +13,6 @@ import (
 
 	"sonde/engine"
 	"sonde/probes"
-	"sonde/probes/builtin"
 	"sonde/protocol"
 	"sonde/protocol/tlswire"
 	"sonde/report"
@@ -80,16 +79,12 @@ func TestCatalogueTLS(t *testing.T) {
 			Config{InputFiles: []string{"-"}, Stdin: strings.NewReader("https://10.0.0.1\n10.0.0.1:80"), Options: probes.Options{TLS: hello}},
 			[]string{"no probe for the scheme https in this scan: https:// over TLS: --tls-depth hello: a probe over TLS needs the whole handshake: " +
 				"leave the flag out, or use --probe tls", "10.0.0.1:80/tcp"}},
+		"the tls probe is TLS itself": {
+			Config{TLS: true, Args: []string{"10.0.0.1", "tls://10.0.0.2:1"}, Probes: []string{"tls"}, Options: probes.Options{TLS: hello}},
+			[]string{"10.0.0.1:443/tls", "10.0.0.2:1/tls"}},
 		"a scheme without the prelude that is asked for": {
 			Config{InputFiles: []string{"-"}, Stdin: strings.NewReader("http://10.0.0.1\n"), Probes: []string{"pop3"}, Options: withStartTLS("pop3")},
 			[]string{"no probe for the scheme http in this scan: --starttls pop3: the protocol of the probe http has no way to ask for TLS"}},
-	}
-	if _, ok := builtin.Find(tlsProbe); ok {
-		tests["the tls probe is TLS itself"] = struct {
-			cfg  Config
-			want []string
-		}{Config{TLS: true, Args: []string{"10.0.0.1", "tls://10.0.0.2:1"}, Probes: []string{"tls"}, Options: probes.Options{TLS: hello}},
-			[]string{"10.0.0.1:443/tls", "10.0.0.2:1/tls"}}
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -11,7 +11,6 @@ import (
 	"sonde/engine"
 	"sonde/internal/testpeer"
 	"sonde/probes"
-	"sonde/probes/builtin"
 	"sonde/report"
 )
 
@@ -50,9 +49,6 @@ func line(addr netip.AddrPort, kind testpeer.Kind) string {
 
 // TestTLSPeers meets every kind of peer that speaks TLS, or breaks it, with the tls probe.
 func TestTLSPeers(t *testing.T) {
-	if _, ok := builtin.Find(tlsProbe); !ok {
-		t.Skip("this build has no tls probe")
-	}
 	f := newFleet(t)
 	for _, about := range testpeer.Kinds() {
 		if !about.TLS {
@@ -130,6 +126,24 @@ func TestHTTPS(t *testing.T) {
 				t.Errorf("got %v, want %v and a result with %s", r, tt.status, tt.result)
 			}
 			checkHandshakeTiming(t, r)
+		})
+	}
+}
+
+// TestResumptionIsSummedUp: what a second connection saves is in the sum, of the tls probe and of one over TLS alike.
+func TestResumptionIsSummedUp(t *testing.T) {
+	f := newFleet(t)
+	addr := f.start(t, testpeer.TLSResume)
+	for _, cfg := range []Config{{Probes: []string{"tls"}}, {Probes: []string{"tcp"}, TLS: true}} {
+		t.Run(cfg.Probes[0], func(t *testing.T) {
+			cfg.Args, cfg.Limits = []string{line(addr, testpeer.TLSResume)}, tlsLimits
+			cfg.Options.TLS = probes.TLSOptions{Roots: f.roots, SessionReuse: true}
+			records, run := scanAll(t, cfg)
+			want(t, only(t, records), report.Success, report.SideNone)
+			text := jsonOf(t, run.Summary.Resumption())
+			if !strings.Contains(text, `"methods":{"psk":1}`) || !strings.Contains(text, `"resumed_us":{"count":1,`) {
+				t.Errorf("got %s, want one that resumed by psk", text)
+			}
 		})
 	}
 }

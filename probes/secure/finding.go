@@ -49,3 +49,6 @@ func (f *finding) Brief() string {
 	}
 	return brief + tls
 }
+
+// Resumption tells of a second handshake as [tlsfacts.Finding.Resumption] does.
+func (f *finding) Resumption() (fullUS, resumedUS int64, method string, ok bool) { return f.tls.Resumption() }

@@ -51,4 +51,6 @@ func (f *finding) Brief() string {
 }
 
 // Resumption tells of a second handshake as [tlsfacts.Finding.Resumption] does.
-func (f *finding) Resumption() (fullUS, resumedUS int64, method string, ok bool) { return f.tls.Resumption() }
+func (f *finding) Resumption() (fullUS, resumedUS int64, method string, ok bool) {
+	return f.tls.Resumption()
+}

@@ -134,7 +134,7 @@ func simConfig(rng *rand.Rand) *tls.Config {
 
 // tlsJob is a job over TLS, of one of the kinds below. Handshakes take their time: not every world has them.
 func (w *world) tlsJob(rng *rand.Rand, id int) (simJob, simkernel.Script) {
-	if rng.IntN(4) != 0 {
+	if rng.IntN(2) != 0 {
 		return w.talkJob(rng, id)
 	}
 	makers := []func(*rand.Rand, int) (simJob, simkernel.Script){w.secureJob, w.secureJob, w.cutJob, w.spoiltJob, w.secureBeatJob, w.updateJob}

@@ -14,7 +14,7 @@ var manTargets = []item{
 	{"192.0.2.7:22, www.example.com:22, [2001:db8::7]:22", "The same with its port."},
 	{"192.0.2.0/24", "Every address of a block."},
 	{"192.0.2.1-192.0.2.99", "Every address of a range."},
-	{"http://www.example.com/health?full=1", "A URL. Its scheme chooses the probe."},
+	{"http://www.example.com/health?full=1", "A URL. Its scheme chooses the probe, and one such as https, imaps or rediss TLS below it."},
 	{"192.0.2.7,www.example.com,web,443", "Address, name, tag and port; each may be empty, as long as there is an address or a name. The tag comes back " +
 		"in the record, and --trigger may choose the probe by it."},
 }

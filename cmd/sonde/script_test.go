@@ -68,27 +68,36 @@ func scriptExits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// scriptPeers is `peers [KIND ...]`: it starts peers, all kinds without arguments, and sets for each a variable with its
-// address: $banner_reset. Their target lines go to the file fleet, the kind as the tag.
+// scriptPeers is `peers [KIND ...]`: it starts peers and sets for each a variable with its address: $banner_reset. Without
+// arguments they are all kinds that need nothing else to be scanned: a TLS peer wants to be trusted, and one that begins TLS
+// on request to be told so. Their target lines go to the file fleet, the kind as the tag, and the authority of their
+// certificates to ca.pem.
 func scriptPeers(ts *testscript.TestScript, neg bool, args []string) {
 	if neg {
 		ts.Fatalf("usage: peers [KIND ...]")
 	}
 	if len(args) == 0 {
 		for _, about := range testpeer.Kinds() {
-			if !about.TLS && about.StartTLS == "" { // their probe is still to come
+			if !about.TLS {
 				args = append(args, string(about.Kind))
 			}
 		}
 	}
+	creds, err := testpeer.NewCredentials()
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs("ca.pem"), creds.RootPEM(), 0o644))
 	var fleet strings.Builder
 	for _, kind := range args {
-		peer, err := testpeer.Start(testpeer.Kind(kind), testpeer.Options{})
+		peer, err := testpeer.Start(testpeer.Kind(kind), testpeer.Options{Credentials: creds})
 		ts.Check(err)
 		ts.Defer(peer.Close)
 		ts.Setenv(strings.ReplaceAll(kind, "-", "_"), peer.Addr().String())
 		about, _ := testpeer.Lookup(peer.Kind())
-		fmt.Fprintln(&fleet, serve.Endpoint{Addr: peer.Addr(), Kind: about.Kind}.Line())
+		endpoint := serve.Endpoint{Addr: peer.Addr(), Kind: about.Kind}
+		if about.TLS {
+			endpoint.Name = kind + ".sonde.test"
+		}
+		fmt.Fprintln(&fleet, endpoint.Line())
 	}
 	ts.Check(os.WriteFile(ts.MkAbs("fleet"), []byte(fleet.String()), 0o644))
 }

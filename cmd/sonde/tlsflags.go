@@ -32,7 +32,7 @@ func tlsFlags(o *scanOptions) []flagSpec {
 			help: "ask every target for NAME, and hold its certificate against it"},
 		{group: group, name: "alpn", arg: "LIST", many: true, def: "the probe's own", set: o.addALPN,
 			help: "offer these application protocols, as in h2,http/1.1"},
-		{group: group, name: "min-version", arg: "WORD", def: "tls10, below full ssl30", words: versionWords(), set: toVersion(&t.MinVersion),
+		{group: group, name: "min-version", arg: "WORD", def: "tls10, or ssl30 below --tls-depth full", words: versionWords(), set: toVersion(&t.MinVersion),
 			help: "offer this version and above"},
 		{group: group, name: "max-version", arg: "WORD", def: "tls13", words: versionWords(), set: toVersion(&t.MaxVersion),
 			help: "offer this version and below"},

@@ -37,8 +37,7 @@ func FuzzExchange(f *testing.F) {
 			e := c.open()
 			e.Begin()
 			if mode&1 == 1 && depth == probes.DepthCerts {
-				e.begin()
-				e.facts.Version, e.facts.Cipher, e.stage = tlswire.TLS13, tlswire.AES128GCMSHA256, awaitExtensions
+				e.behind()
 			}
 			feed(e, says, 1+int(piece))
 			if r := e.reader; r != nil && cap(r.plain) > 1<<17 {

@@ -2,9 +2,13 @@ package flight
 
 import (
 	"bytes"
+	"crypto/md5"
+	"encoding/hex"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"sonde/internal/testcert"
 	"sonde/probes"
@@ -276,5 +280,93 @@ func TestOldServer(t *testing.T) {
 	}
 	if got.Finding.(*tlsfacts.Finding).Brief() == "" {
 		t.Error("no brief")
+	}
+}
+
+// behind puts an exchange where the ServerHello of TLS 1.3 has been read, and has it take what comes as if decrypted.
+func (e *exchange) behind() {
+	e.begin()
+	e.facts.Version, e.facts.Cipher, e.stage = tlswire.TLS13, tlswire.AES128GCMSHA256, awaitExtensions
+}
+
+// TestProtectedRefusals: what a server can do wrong under its keys.
+func TestProtectedRefusals(t *testing.T) {
+	c := newClient(t, probes.TLSOptions{Depth: probes.DepthCerts, ALPN: []string{"h2"}})
+	extensions := func(ext ...byte) []byte {
+		return messageRecord(tlswire.HandshakeEncryptedExtensions, append([]byte{byte(len(ext) >> 8), byte(len(ext))}, ext...))
+	}
+	request := messageRecord(tlswire.HandshakeCertificateRequest, append([]byte{0, 0, 8}, extension(tlswire.ExtSignatureAlgorithms, 0, 2, 4, 3)...))
+	for _, k := range []struct {
+		name   string
+		says   []byte
+		reason string
+	}{
+		{"extension", extensions(extension(tlswire.ExtRecordSizeLimit, 1, 0)...), "extension record_size_limit, which was not offered"},
+		{"extension of another message", extensions(extension(tlswire.ExtKeyShare, 0, 29)...), "extension key_share in the wrong message"},
+		{"protocol", extensions(extension(tlswire.ExtALPN, 0, 3, 2, 'h', '3')...), `chose protocol "h3"`},
+		{"certificate first", messageRecord(tlswire.HandshakeCertificate, []byte{0, 0, 0, 0}), "certificate in place of the EncryptedExtensions"},
+		{"extensions twice", append(extensions(), extensions()...), "encrypted_extensions in place of the certificates"},
+		{"request twice", slices.Concat(extensions(), request, request), "certificate_request in place of the certificates"},
+		{"empty chain", append(extensions(), messageRecord(tlswire.HandshakeCertificate, []byte{0, 0, 0, 0})...), "without a certificate"},
+		{"compressed", append(extensions(), messageRecord(tlswire.HandshakeCompressedCertificate, []byte{0})...), "compressed_certificate in place of"},
+		{"warning", alert(tlswire.AlertWarning, tlswire.AlertUnrecognizedName), "alert unrecognized_name"},
+		{"user_canceled", slices.Concat(alert(tlswire.AlertWarning, 90), alert(tlswire.AlertWarning, tlswire.AlertCloseNotify)), "alert close_notify"},
+		{"HelloRequest", messageRecord(tlswire.HandshakeHelloRequest, nil), "hello_request in place of"},
+	} {
+		e := c.open()
+		e.behind()
+		got := say(e, k.says)
+		if got.Verdict != protocol.HandshakeRefused || !strings.Contains(got.Reason, k.reason) {
+			t.Errorf("%s: got verdict %d (%s), want %q", k.name, got.Verdict, got.Reason, k.reason)
+		}
+	}
+}
+
+// TestJA3S: the fingerprint that is remembered is not taken for another one.
+func TestJA3S(t *testing.T) {
+	var remembered ja3s
+	for _, edit := range []func(*serverHello){
+		nil,
+		func(s *serverHello) { s.cipher = 0xC02F },
+		func(s *serverHello) { s.legacy = tlswire.TLS11 },
+		func(s *serverHello) { s.ext = extension(tlswire.ExtSessionTicket) },
+		func(s *serverHello) { s.ext = extension(tlswire.ExtExtendedMasterSecret) },
+		func(s *serverHello) {
+			s.ext = append(extension(tlswire.ExtExtendedMasterSecret), extension(tlswire.ExtSessionTicket)...)
+		},
+		func(s *serverHello) {
+			s.ext = append(extension(tlswire.ExtSessionTicket), extension(tlswire.ExtExtendedMasterSecret)...)
+		},
+		nil,
+	} {
+		h, err := tlswire.ParseServerHello(hello12(edit)[tlswire.RecordHeaderSize+tlswire.HandshakeHeaderSize:])
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := md5.Sum([]byte(h.JA3S()))
+		for range 2 {
+			if got := remembered.of(&h); got != hex.EncodeToString(want[:]) {
+				t.Errorf("%s: got %s, want %x", h.JA3S(), got, want)
+			}
+		}
+	}
+}
+
+// TestFactsAreCopies: what was learned holds nothing of the memory that the records were read in.
+func TestFactsAreCopies(t *testing.T) {
+	e := newClient(t, probes.TLSOptions{Depth: probes.DepthCerts}).open()
+	s := server{leaf: testcert.Leaf{Staple: testcert.StapleGood, Timestamps: 2}}
+	cfg := s.ready(t)
+	converse(t, e, cfg)
+	clear(e.reader.plain[:cap(e.reader.plain)])
+	want := cfg.Certificates[0]
+	if diff := cmp.Diff(want.OCSPStaple, e.facts.OCSP); diff != "" {
+		t.Errorf("staple (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(want.SignedCertificateTimestamps, e.facts.SCTs); diff != "" {
+		t.Errorf("timestamps (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(want.Certificate, e.facts.Chain); diff != "" {
+		t.Errorf("chain (-want +got):\n%s", diff)
 	}
 }

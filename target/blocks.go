@@ -32,11 +32,10 @@ type blocks struct {
 }
 
 // blockKind is what blocks must have in common to be merged. Port 0 stands for the ports of the options; probe is empty for
-// the probes of the options.
+// the probes of the options. TLS is not among it: the tag decides.
 type blockKind struct {
 	port               uint16
 	domain, tag, probe string
-	tls                bool
 }
 
 // blockGroup is the blocks of one kind.

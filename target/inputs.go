@@ -293,7 +293,7 @@ func (in *Inputs) gather(e *entry, plan expansion) *refusal {
 	if len(in.ports) == 1 && plan.port == in.ports[0] {
 		plan.port = 0
 	}
-	kind := blockKind{port: plan.port, domain: string(e.domain), tag: in.labels.intern(e.tag), probe: plan.one.Name, tls: plan.one.TLS}
+	kind := blockKind{port: plan.port, domain: string(e.domain), tag: in.labels.intern(e.tag), probe: plan.one.Name}
 	group, refused := in.blocks.group(kind, plan)
 	if refused != nil {
 		return refused

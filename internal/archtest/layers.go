@@ -26,11 +26,11 @@ var probe = []string{"probes", "probes/internal/...", "protocol/...", "target", 
 
 // layers is the import rule, from the top down.
 var layers = []layer{
-	{of: "cmd/...", may: slices.Concat([]string{"cmd/...", "watch/...", "bench/...", "scan/...", "serve/...", "engine", "probes/...", "internal/tlsclient"}, bottom)},
+	{of: "cmd/...", may: slices.Concat([]string{"cmd/...", "watch/...", "bench/...", "scan/...", "serve/...", "engine", "probes/...", "internal/tlsclient", "internal/workers"}, bottom)},
 	{of: "watch/...", may: slices.Concat([]string{"watch/...", "scan/...", "engine", "probes/..."}, bottom)},
-	{of: "bench/...", may: slices.Concat([]string{"bench/...", "scan/...", "engine", "probes/..."}, bottom)},
-	{of: "scan/...", may: slices.Concat([]string{"scan/...", "engine", "probes/..."}, bottom)},
-	{of: "serve/...", may: slices.Concat([]string{"serve/...", "engine", "internal/testpeer"}, bottom)},
+	{of: "bench/...", may: slices.Concat([]string{"bench/...", "scan/...", "engine", "probes/...", "internal/workers"}, bottom)},
+	{of: "scan/...", may: slices.Concat([]string{"scan/...", "engine", "probes/...", "internal/workers"}, bottom)},
+	{of: "serve/...", may: slices.Concat([]string{"serve/...", "engine", "internal/testpeer", "internal/workers"}, bottom)},
 
 	// The engine knows no target, no probe and no wire format.
 	{of: "engine/...", may: []string{
@@ -73,6 +73,7 @@ var layers = []layer{
 		of: "internal/testpeer/...", may: []string{"internal/clock", "internal/testcert"}, tests: []string{"report"},
 	},
 	{of: "internal/testserver/...", may: []string{"internal/testcert"}},
+	{of: "internal/workers", may: []string{"internal/clock", "internal/kernel/process"}},
 	{of: "internal/*"},
 }
 

@@ -68,9 +68,9 @@ type exchange struct {
 	// clear holds what the flight of TLS 1.2 and below has brought.
 	clear clearFlight
 
-	verdict  protocol.Verdict
-	reason   string
-	judgment tlsfacts.Judgement
+	verdict   protocol.Verdict
+	reason    string
+	judgement tlsfacts.Judgement
 }
 
 var _ protocol.Handshaker = (*exchange)(nil)
@@ -269,9 +269,9 @@ func (e *exchange) done(v protocol.Verdict, reason string) {
 func (e *exchange) judge() {
 	c := e.client
 	if c.judge != nil {
-		e.judgment = c.judge.Judge(e.facts.Chain, e.names.Certificate)
-		if !e.judgment.Verified && !c.insecure {
-			e.done(protocol.Untrusted, e.judgment.Reason)
+		e.judgement = c.judge.Judge(e.facts.Chain, e.names.Certificate)
+		if !e.judgement.Verified && !c.insecure {
+			e.done(protocol.Untrusted, e.judgement.Reason)
 			return
 		}
 	}
@@ -299,7 +299,7 @@ func (e *exchange) OnEnd(end protocol.End, rest []byte, err error) {
 func (e *exchange) Conclusion() protocol.Conclusion {
 	done := protocol.Conclusion{Verdict: e.verdict, Reason: e.reason}
 	if e.facts != nil {
-		done.Finding = e.facts.Finding(e.judgment)
+		done.Finding = e.facts.Finding(e.judgement)
 	}
 	if r := e.reader; r != nil {
 		r.messages.Reset()

@@ -152,8 +152,8 @@ func TestRefusals(t *testing.T) {
 				if got.Finding == nil {
 					t.Fatal("no finding")
 				}
-				if result := string(got.Finding.AppendJSON(nil)); k.verdict == spoken && !strings.Contains(result, `"first_bytes`) {
-					t.Errorf("the first bytes are not kept: %s", result)
+				if result := string(got.Finding.AppendJSON(nil)); k.name == "text" && !strings.Contains(result, `"first_bytes":"HTTP/1.1 400 `) {
+					t.Errorf("the first bytes: got %s", result)
 				}
 			})
 		}
@@ -163,7 +163,8 @@ func TestRefusals(t *testing.T) {
 // say lets the server say all that it has to, then close, and concludes.
 func say(e *exchange, says []byte) protocol.Conclusion {
 	e.Begin()
-	buf := says
+	buf := slices.Clone(says)
+	defer clear(buf) // as the engine uses its buffers again
 	for len(buf) > 0 {
 		f, n, err := e.Parser().ParseFrame(buf)
 		switch {

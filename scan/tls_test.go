@@ -1,14 +1,18 @@
 package scan
 
 import (
+	"bufio"
+	"crypto/tls"
 	"crypto/x509"
 	"fmt"
 	"net/netip"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"sonde/engine"
+	"sonde/internal/testcert"
 	"sonde/internal/testpeer"
 	"sonde/probes"
 	"sonde/report"
@@ -145,5 +149,45 @@ func TestResumptionIsSummedUp(t *testing.T) {
 				t.Errorf("got %s, want one that resumed by psk", text)
 			}
 		})
+	}
+}
+
+// TestGreetingOverTLS: with TLS from the first byte the server's greeting comes over TLS and is waited for, whatever
+// --starttls says of targets that begin plain.
+func TestGreetingOverTLS(t *testing.T) {
+	authority, err := testcert.NewAuthority("mail", time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, err := authority.Issue(testcert.Leaf{Names: []string{"mail.sonde.test"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	listener, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{cert}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var served sync.WaitGroup
+	defer served.Wait()
+	defer listener.Close()
+	served.Go(func() {
+		conn, err := listener.Accept()
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		fmt.Fprint(conn, "220 mail.sonde.test ready\r\n")
+		for lines := bufio.NewScanner(conn); lines.Scan(); {
+			fmt.Fprint(conn, "250 mail.sonde.test\r\n")
+		}
+	})
+	records, _ := scanAll(t, Config{
+		Args: []string{"smtps://" + listener.Addr().String()}, Limits: tlsLimits,
+		Probes: []string{"smtp"}, Options: probes.Options{TLS: probes.TLSOptions{Insecure: true, StartTLS: probes.StartTLSAuto}},
+	})
+	r := only(t, records)
+	want(t, r, report.Success, report.SideNone)
+	if !strings.Contains(r.result, "mail.sonde.test ready") {
+		t.Errorf("got %v, want the greeting", r)
 	}
 }

@@ -43,8 +43,18 @@ func (u *updater) expand(label string, size int) []byte {
 	return out
 }
 
-// update is the record of a key update that asks for one (RFC 8446 s.4.6.3). The next is under the next keys (s.7.2).
+// update is the record of a key update that asks for one (RFC 8446 s.4.6.3). The next record is under the next keys (s.7.2).
 func (u *updater) update() []byte {
+	record := u.seal([]byte{24, 0, 0, 1, 1}, 22) // key_update, 1 byte, update_requested; content type handshake
+	u.secret, u.sequence = u.expand("traffic upd", sha256.Size), 0
+	return record
+}
+
+// say is a record of application data.
+func (u *updater) say(data []byte) []byte { return u.seal(data, 23) }
+
+// seal is a record of this content (RFC 8446 s.5.2).
+func (u *updater) seal(content []byte, contentType byte) []byte {
 	block, err := aes.NewCipher(u.expand("key", 16))
 	if err != nil {
 		panic(err)
@@ -56,11 +66,11 @@ func (u *updater) update() []byte {
 	nonce := u.expand("iv", seal.NonceSize())
 	tail := nonce[len(nonce)-8:]
 	binary.BigEndian.PutUint64(tail, binary.BigEndian.Uint64(tail)^u.sequence)
-	inner := []byte{24, 0, 0, 1, 1, 22} // key_update, 1 byte, update_requested; content type handshake
-	record := []byte{23, 3, 3, 0, byte(len(inner) + seal.Overhead())}
-	record = seal.Seal(record, nonce, inner, record)
-	u.secret, u.sequence = u.expand("traffic upd", sha256.Size), 0
-	return record
+	u.sequence++
+	inner := append(bytes.Clone(content), contentType)
+	size := len(inner) + seal.Overhead()
+	record := []byte{23, 3, 3, byte(size >> 8), byte(size)}
+	return seal.Seal(record, nonce, inner, record)
 }
 
 // countRecords is how many records lie in data.

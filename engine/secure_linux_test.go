@@ -183,8 +183,12 @@ func runSecure(t *testing.T, cfg Config, peers []*testpeer.Peer, talks []*securi
 // coroutines is the stacks of handshakes that are parked.
 func coroutines() string {
 	buf := make([]byte, 1<<20)
+	n := runtime.Stack(buf, true)
+	for ; n == len(buf); n = runtime.Stack(buf, true) {
+		buf = make([]byte, 2*len(buf))
+	}
 	var left []string
-	for _, g := range bytes.Split(buf[:runtime.Stack(buf, true)], []byte("\n\n")) {
+	for _, g := range bytes.Split(buf[:n], []byte("\n\n")) {
 		if bytes.Contains(g, []byte("tlsdrive.(*Driver)")) {
 			left = append(left, string(g))
 		}

@@ -59,6 +59,7 @@ type simExchange struct {
 	beganAt      int64         // when the connection was there
 	spent        time.Duration // on connections, from there to their end
 	end          protocol.End
+	err          error
 	handshakes   int // that OnHandshake told of
 	handshakeErr error
 	isNext       bool // Next was true: what follows is another connection, or its end
@@ -126,7 +127,7 @@ func (x *simExchange) OnFrame(f protocol.Frame) protocol.Step {
 
 func (x *simExchange) OnEnd(end protocol.End, rest []byte, err error) {
 	x.hear(rest)
-	x.ended, x.end = true, end
+	x.ended, x.end, x.err = true, end, err
 	switch end {
 	case protocol.EndOfStream:
 		x.verdict = protocol.Closed

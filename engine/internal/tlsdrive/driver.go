@@ -83,8 +83,8 @@ func New(cfg *tls.Config) *Driver {
 // used is how many bytes of in were taken. It is less than len(in) only when the handshake is over: what is left
 // belongs to Read. in is not kept. Once over, Handshake takes nothing and answers the same again.
 //
-// err is what crypto/tls said, as it is: an alert of the peer's is a [net.OpError] with Op "remote error" that wraps a
-// [tls.AlertError] or an error of that text, what is not TLS a [tls.RecordHeaderError], a refused encrypted hello
+// err is what crypto/tls said, as it is: an alert of the peer's is a [net.OpError] with Op "remote error" whose
+// error is the alert's text, what is not TLS a [tls.RecordHeaderError], a refused encrypted hello
 // [tls.ECHRejectionError]. A handshake message above 64 KiB, a Certificate message above 256 KiB and more than 16 records
 // in a row that lead nowhere are refused by crypto/tls. After Close it is [net.ErrClosed].
 //

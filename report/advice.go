@@ -21,7 +21,7 @@ var advice = [NumStatuses]string{
 	ApplicationError: "the peer speaks the protocol but did not give the answer wanted: the record's error and result say what it gave",
 	IOTimeout: "connected, but the answer was not whole in time: a slow peer (raise --read-timeout), " +
 		"or one that waits for another --send or --probe",
-	ByteLimit:          "the answer was longer than what is read of one: raise --read-bytes (at most 64 KiB), or end it sooner by --expect or --frame",
+	ByteLimit:          "the answer was longer than what is read of one: where the probe heeds it (`sonde probes NAME`), raise --read-bytes, at most 64 KiB; --expect or --frame end it sooner",
 	DNSError:           "the name did not resolve: check its spelling, then this machine's resolver (/etc/resolv.conf)",
 	InvalidInput:       "the entry makes no target: the record's error says why; --dryrun checks a list without sending anything",
 	Blocked:            "excluded by --exclude, --blocklist-file or --exclude-reserved: nothing was sent",

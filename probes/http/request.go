@@ -177,8 +177,8 @@ func (p Probe) appendPath(dst []byte, t *target.Target) []byte {
 	return dst
 }
 
-// appendHost appends the user's host, or the target's name or address, with its port unless that is the one of http or
-// https (RFC 9110 s.7.2). A name that can't be a host is left out in favour of the address.
+// appendHost appends the user's host, or the target's name or address, with its port unless that is the scheme's own
+// (RFC 9110 s.7.2, s.4.2). A name that can't be a host is left out in favour of the address.
 func (p Probe) appendHost(dst []byte, t *target.Target) []byte {
 	if p.host != "" {
 		return append(dst, p.host...)
@@ -193,7 +193,11 @@ func (p Probe) appendHost(dst []byte, t *target.Target) []byte {
 		host = "[" + addr.WithZone("").String() + "]"
 	}
 	dst = append(dst, host...)
-	if t.Port != 80 && t.Port != 443 {
+	usual := uint16(80)
+	if t.TLS {
+		usual = 443
+	}
+	if t.Port != usual {
 		dst = strconv.AppendUint(append(dst, ':'), uint64(t.Port), 10)
 	}
 	return dst

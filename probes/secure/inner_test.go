@@ -110,7 +110,7 @@ func TestInner(t *testing.T) {
 		if members["alpn"] != "ask/1" || members["verified"] != true || members["tls_version"] != "tls13" {
 			t.Errorf("%s: got %v", what, members)
 		}
-		if brief := got.Finding.Brief(); what == "well" && brief != "well, tls13 AES_128_GCM_SHA256 x25519 a.test 89 days" {
+		if brief := got.Finding.Brief(); what == "well" && brief != "well, tls13 89 days a.test AES_128_GCM_SHA256 x25519" {
 			t.Errorf("brief: got %q", brief)
 		}
 	}

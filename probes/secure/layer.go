@@ -80,7 +80,7 @@ func (l *Layer) open(t *target.Target, inner protocol.Exchange, alpn []string, t
 		alpn = l.options.ALPN
 	}
 	e := &exchange{layer: l, inner: inner, top: top, alpn: alpn}
-	e.sni, e.identity = l.names(t)
+	e.sni, e.identity = Names(t, l.options.ServerName)
 	e.facts = tlsfacts.Facts{Depth: probes.DepthFull, StartTLS: startTLS, SNI: e.sni, PEM: l.options.PEM}
 	if inner == nil && l.options.SessionReuse {
 		e.reuse = &reuse{}
@@ -88,13 +88,13 @@ func (l *Layer) open(t *target.Target, inner protocol.Exchange, alpn []string, t
 	return e
 }
 
-// names returns the name that t is asked for by SNI, empty for none, and the one that its certificate must be for: the same,
-// or else the domain, or the address.
+// Names returns the name that t is asked for by SNI, empty for none, and the one that its certificate must be for: the same,
+// or else the domain, or the address. serverName is what the user has it asked for instead; empty: nothing.
 //
 // A name that can't be sent (RFC 6066 s.3) is not, and the certificate is held against it all the same.
-func (l *Layer) names(t *target.Target) (sni, identity string) {
-	if name := l.options.ServerName; name != "" {
-		return name, name
+func Names(t *target.Target, serverName string) (sni, identity string) {
+	if serverName != "" {
+		return serverName, serverName
 	}
 	domain := strings.TrimSuffix(t.Domain, ".")
 	switch {

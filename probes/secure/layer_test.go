@@ -86,9 +86,7 @@ func TestNames(t *testing.T) {
 		{"name that can't be sent", "", target.Target{Addr: addr("192.0.2.1"), Domain: "a..test"}, "", "a..test"},
 		{"asked for", "b.test", target.Target{Addr: addr("192.0.2.1"), Domain: "a.test"}, "b.test", "b.test"},
 	} {
-		o := options()
-		o.ServerName = tt.asked
-		sni, identity := layer(t, o).names(&tt.target)
+		sni, identity := Names(&tt.target, tt.asked)
 		if sni != tt.sni || identity != tt.identity {
 			t.Errorf("%s: got %q, %q, want %q, %q", tt.name, sni, identity, tt.sni, tt.identity)
 		}

@@ -17,14 +17,13 @@ package tls
 
 import (
 	"slices"
-	"strings"
 	"sync"
 
 	"sonde/probes"
 	"sonde/probes/internal/tlsfacts"
+	"sonde/probes/secure"
 	"sonde/probes/starttls"
 	"sonde/protocol"
-	"sonde/protocol/tlswire"
 	"sonde/target"
 )
 
@@ -116,14 +115,6 @@ func (p Probe) names(t *target.Target) names {
 	if n.startTLS == probes.StartTLSAuto {
 		n.startTLS, _ = starttls.For(t.Port)
 	}
-	n.certificate = strings.TrimSuffix(t.Domain, ".")
-	switch {
-	case p.serverName != "":
-		n.server, n.certificate = p.serverName, p.serverName
-	case n.certificate == "":
-		n.certificate = t.Addr.Unmap().WithZone("").String()
-	case tlswire.CheckServerName(n.certificate) == nil:
-		n.server = n.certificate
-	}
+	n.server, n.certificate = secure.Names(t, p.serverName)
 	return n
 }

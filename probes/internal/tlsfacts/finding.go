@@ -200,14 +200,11 @@ func (r *Reuse) appendJSON(dst []byte) []byte {
 func (f *Finding) Brief() string {
 	x, j := &f.facts, &f.judged
 	var words []string
+	if x.JARM != "" {
+		words = append(words, "jarm "+x.JARM)
+	}
 	if x.Version != 0 {
-		words = append(words, x.Version.Word(), strings.TrimPrefix(x.Cipher.String(), "TLS_"))
-	}
-	if x.Group != 0 {
-		words = append(words, x.Group.String())
-	}
-	if j.Subject != "" {
-		words = append(words, j.Subject)
+		words = append(words, x.Version.Word())
 	}
 	switch {
 	case j.Faults != 0:
@@ -215,7 +212,17 @@ func (f *Finding) Brief() string {
 	case !j.Expires.IsZero():
 		words = append(words, days(j.DaysLeft))
 	}
+	if j.Subject != "" {
+		words = append(words, j.Subject)
+	}
+	if x.Version != 0 {
+		words = append(words, strings.TrimPrefix(x.Cipher.String(), "TLS_"))
+	}
+	if x.Group != 0 {
+		words = append(words, x.Group.String())
+	}
 	switch {
+	case x.JARM != "" || x.Enum != nil: // alerts are answers there
 	case x.Alert != "":
 		words = append(words, "alert "+x.Alert)
 	case len(x.FirstBytes) > 0:

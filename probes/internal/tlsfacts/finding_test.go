@@ -221,11 +221,12 @@ func TestBrief(t *testing.T) {
 		judged Judgement
 		want   string
 	}{
-		{withChain, j.Judge(c.Certificate, "a.test"), "tls13 AES_128_GCM_SHA256 x25519 a.test 89 days"},
-		{withChain, j.Judge(c.Certificate, "b.test"), "tls13 AES_128_GCM_SHA256 x25519 a.test name mismatch"},
+		{withChain, j.Judge(c.Certificate, "a.test"), "tls13 89 days a.test AES_128_GCM_SHA256 x25519"},
+		{withChain, j.Judge(c.Certificate, "b.test"), "tls13 name mismatch a.test AES_128_GCM_SHA256 x25519"},
 		{hello, Judgement{}, "tls13 AES_128_GCM_SHA256 x25519"},
 		{Facts{Alert: "handshake_failure"}, Judgement{}, "alert handshake_failure"},
 		{Facts{FirstBytes: []byte("SSH-")}, Judgement{}, "not TLS"},
+		{Facts{JARM: "27d", Alert: "handshake_failure"}, Judgement{}, "jarm 27d"},
 		{Facts{Enum: &Enum{
 			Versions: []tlswire.Version{tlswire.TLS12},
 			Ciphers:  []VersionCiphers{{Version: tlswire.TLS12, Ciphers: []tlswire.CipherSuite{0xC02F, 0x000A}}},

@@ -65,6 +65,7 @@ func (l *loop) outcome(slot uint32, cause Cause, call socket.Call, errno syscall
 
 // outcome is an Outcome with the phases as far as they happened.
 func (p *phases) outcome(now int64) Outcome {
+	now = max(now, p.tlsEndedAt) // no total without the end of the handshake
 	o := Outcome{DialedAt: p.dialedAt, EndedAt: now,
 		SchedDelay: Absent, Connect: Absent, KernelRTT: Absent, TLS: Absent, TLSWait: Absent, FirstByte: Absent, Total: Absent}
 	if p.dialedAt != 0 {

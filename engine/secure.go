@@ -230,7 +230,8 @@ func (l *loop) cutHandshake(slot uint32) {
 func (l *loop) noteHandshake(slot uint32) {
 	f := l.flight(slot)
 	if l.table.rows[slot].state == Handshaking && f.tlsTook == 0 {
-		f.tlsTook = max(l.clk.Now()-f.handshakeAt, 1)
+		f.tlsEndedAt = l.clk.Now()
+		f.tlsTook = max(f.tlsEndedAt-f.handshakeAt, 1)
 	}
 }
 

@@ -256,6 +256,9 @@ func TestSecureDelay(t *testing.T) {
 		peers, talks = append(peers, peer), append(talks, &securing{cfg: offer(t, tlsclient.Offer{})})
 	}
 	for _, o := range runSecure(t, Config{Loops: 1, Profiles: []Profile{{Reset: true}}}, peers, talks) {
+		if o.Total < o.Connect+o.TLS {
+			t.Errorf("total %v, but connect %v and TLS %v", o.Total, o.Connect, o.TLS)
+		}
 		if o.TLSWait < delay || o.TLS < o.TLSWait || o.TLS == Absent {
 			t.Errorf("TLS took %v of which %v waited, want at least %v", o.TLS, o.TLSWait, delay)
 		}

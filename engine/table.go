@@ -78,6 +78,7 @@ type phases struct {
 	firstByteAt   int64  // the first byte after the first request
 	tlsTook       int64  // nanoseconds; 0: there was no handshake, or it came to no end
 	tlsWait       int64  // of which the peer and the network had so many
+	tlsEndedAt    int64  // later than the poll that told of its last bytes by what we computed since
 	kernelRTT     uint32 // microseconds
 }
 

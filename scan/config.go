@@ -53,7 +53,8 @@ type Config struct {
 	Loops       int
 	// Sources are local addresses to dial from in turn.
 	Sources []netip.Addr
-	// Limits are the time limits; zero fields mean the engine's defaults. A Target limit of 0 means 30 s.
+	// Limits are the time limits; zero fields mean the engine's defaults. A Target limit of 0 means 30 s, and 3 min
+	// for an enumeration and for JARM.
 	Limits engine.Limits
 	// Close says how connections end; the default leaves no TIME_WAIT.
 	Close CloseMode
@@ -83,6 +84,9 @@ func (m CloseMode) String() string { return [...]string{"rst", "fin"}[m] }
 
 // defaultTargetLimit is the whole time budget of a target.
 const defaultTargetLimit = 30 * time.Second
+
+// manyTargetLimit is the same where one target takes dozens or hundreds of connections, one after the other.
+const manyTargetLimit = 3 * time.Minute
 
 // UsageError is a Config that can't be meant: the caller should say so and exit 2. Other errors of New are trouble with
 // the machine or the input (exit 1).

@@ -63,6 +63,9 @@ func New(cfg Config) (*Scan, error) {
 	}
 	if cfg.Limits.Target == 0 {
 		cfg.Limits.Target = defaultTargetLimit
+		if t := &cfg.Options.TLS; t.JARM || t.Enum.Versions || t.Enum.Ciphers || t.Enum.Groups {
+			cfg.Limits.Target = manyTargetLimit
+		}
 	}
 	if cfg.Connections == 0 {
 		cfg.Connections = 1000

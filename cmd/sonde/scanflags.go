@@ -146,7 +146,7 @@ func limitFlags(o *scanOptions) []flagSpec {
 			help: "from the first byte of the TLS handshake to its last"},
 		{group: group, name: "read-timeout", arg: "TIME", def: "5s", set: toDuration(&l.Read),
 			help: "from the request to the end of the answer, however it trickles"},
-		{group: group, name: "target-timeout", arg: "TIME", def: "30s", set: toDuration(&l.Target), help: "from the dial to the verdict, all in all"},
+		{group: group, name: "target-timeout", arg: "TIME", def: "30s; 3m with --tls-enum and --jarm", set: toDuration(&l.Target), help: "from the dial to the verdict, all in all"},
 	}
 }
 

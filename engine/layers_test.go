@@ -315,14 +315,19 @@ func TestHandshakeWait(t *testing.T) {
 // close_notify behind it would be no record.
 func TestNoRecordBehindHalfOne(t *testing.T) {
 	var end error
-	job, script := secured(0, "hello", func(_ *simServer, c *tls.Conn, _ *updater) error {
+	hello := 0
+	job, script := secured(0, "hello", func(s *simServer, c *tls.Conn, _ *updater) error {
+		hello = s.hello
 		end = hold(c)
 		return end
 	})
-	job.talk.turns = append(job.talk.turns, turn{send: make([]byte, 100<<10), hear: []byte("never")})
+	job.talk.turns[0] = turn{send: make([]byte, 100<<10), hear: []byte("hello and more")}
 	script.RTT = 20 * time.Second // so that the send buffer stays full
-	_, outcomes := playOne(t, Profile{Limits: Limits{Connect: time.Minute, Handshake: time.Minute, Close: 2 * time.Minute}}, job, script, meddling{lasts: 5 * time.Minute})
+	w, outcomes := playOne(t, Profile{Limits: Limits{Connect: time.Minute, Handshake: time.Minute, Close: 2 * time.Minute}}, job, script, meddling{lasts: 5 * time.Minute})
 	if o := outcomes[0]; o.Cause != ReadTimeout || !errors.Is(end, io.ErrUnexpectedEOF) {
 		t.Errorf("got cause %d, and the server's reads ended by %v; want a stream that ends within a record", o.Cause, end)
+	}
+	if got := w.kernel.Dials()[0].Written - hello; got != simkernel.DefaultBuffer {
+		t.Errorf("%d bytes were written behind the hello, want no more than the send buffer's %d", got, simkernel.DefaultBuffer)
 	}
 }

@@ -31,6 +31,7 @@ type simServer struct {
 	in, out  []byte
 	fin      bool
 	sent     int
+	hello    int                              // bytes of the first piece that came
 	cut      int                              // above 0: the connection is closed after so many bytes of ours
 	react    func(s *simServer, heard []byte) // hears what arrives while conn waits; nil: nobody does
 	keys     bytes.Buffer                     // the key log
@@ -55,6 +56,9 @@ func (w *world) serve(cfg *tls.Config, cut int, script func(*simServer, *tls.Con
 // Hear implements simkernel.App.
 func (s *simServer) Hear(in []byte, fin bool) (out []byte, over bool) {
 	s.in, s.fin = append(s.in, in...), fin
+	if s.hello == 0 {
+		s.hello = len(in)
+	}
 	if _, parked := s.resume(); !parked {
 		over = true
 	}

@@ -227,3 +227,45 @@ func TestSelfConnectHasOneAddress(t *testing.T) {
 		t.Errorf("got %+v, want it established with the script's round-trip time", i)
 	}
 }
+
+// shouter is an App that answers in capitals, after a greeting, and closes at a full stop.
+type shouter struct{ pieces int }
+
+func (a *shouter) Hear(in []byte, fin bool) (out []byte, over bool) {
+	if a.pieces++; a.pieces == 1 {
+		return []byte("hi "), false
+	}
+	return bytes.ToUpper(in), bytes.HasSuffix(in, []byte("."))
+}
+
+func TestServe(t *testing.T) {
+	for _, c := range []struct {
+		write    string
+		fin      bool
+		got, end string
+	}{
+		{"", false, "hi ", "open"},
+		{"there", false, "hi THERE", "open"},
+		{"there", true, "hi THERE", "fin"},
+		{"bye.", false, "hi BYE.", "fin"},
+	} {
+		got, end, _, _ := visit(t, Script{Steps: []Step{Serve(func() App { return &shouter{} })}}, c.write, c.fin)
+		if string(got) != c.got || end != c.end {
+			t.Errorf("after %q: got %q and %s, want %q and %s", c.write, got, end, c.got, c.end)
+		}
+	}
+}
+
+// TestNoPortNoScript: a dial for which there is no local port leaves the address' next script to the dial that is made.
+func TestNoPortNoScript(t *testing.T) {
+	k := New(Options{Ports: 1})
+	k.Peer(addr("10.0.0.1:80"), Script{}, Script{Answer: Refuse, AtOnce: true}, Script{})
+	fd := dial(t, k, addr("10.0.0.1:80"))
+	if _, _, errno := k.Sockets().Connect(addr("10.0.0.1:80"), socket.Addr{}); errno != syscall.EADDRNOTAVAIL {
+		t.Fatalf("got %v, want EADDRNOTAVAIL", errno)
+	}
+	k.Sockets().Close(fd, true)
+	if _, _, errno := k.Sockets().Connect(addr("10.0.0.1:80"), socket.Addr{}); errno != syscall.ECONNREFUSED {
+		t.Errorf("got %v, want the second script's ECONNREFUSED", errno)
+	}
+}

@@ -28,6 +28,8 @@ var probe = []string{"probes", "probes/internal/...", "protocol/...", "target", 
 var layers = []layer{
 	{of: "cmd/...", may: slices.Concat([]string{"cmd/...", "watch/...", "bench/...", "scan/...", "serve/...", "engine", "probes/...", "internal/tlsclient", "internal/workers"}, bottom)},
 	{of: "watch/...", may: slices.Concat([]string{"watch/...", "scan/...", "engine", "probes/..."}, bottom)},
+	// What is compared does the same work by itself: no scan stands between it and the figures.
+	{of: "bench/transport/...", may: slices.Concat([]string{"bench/transport/...", "engine", "probes/..."}, bottom)},
 	{of: "bench/...", may: slices.Concat([]string{"bench/...", "scan/...", "engine", "probes/...", "internal/workers"}, bottom)},
 	{of: "scan/...", may: slices.Concat([]string{"scan/...", "engine", "probes/...", "internal/workers"}, bottom)},
 	{of: "serve/...", may: slices.Concat([]string{"serve/...", "engine", "internal/testpeer", "internal/workers"}, bottom)},
@@ -98,6 +100,7 @@ var libraries = []library{
 	// simkernel takes the names of errnos from it, for its traces.
 	{"golang.org/x/sys", []string{"internal/kernel/...", "internal/simkernel", "internal/testpeer"}, true},
 	{"github.com/panjf2000/gnet/v2", []string{"internal/kernel/poller", "serve/...", "bench/..."}, false},
+	{"github.com/cloudwego/netpoll", []string{"bench/transport/netpoll"}, false},
 	{"github.com/urfave/cli/v2", []string{"cmd/..."}, false},
 	{"github.com/HdrHistogram/hdrhistogram-go", []string{"internal/histogram"}, false},
 	{"golang.org/x/crypto/ocsp", []string{"probes/internal/tlsfacts"}, true},

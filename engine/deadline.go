@@ -10,13 +10,13 @@ import (
 )
 
 // deadline returns the moment at which the connection's flight ends if nothing happens: the earliest of its phase's limit,
-// the target's budget and, once bytes have come, the quiet time.
+// the target's budget, the wait of the last step and, once bytes have come, the quiet time.
 func (f *flight) deadline() int64 {
 	at := earlier(f.phaseUntil, f.targetUntil)
 	if f.quiet > 0 && f.lastByteAt != 0 {
 		at = earlier(at, after(f.lastByteAt, time.Duration(f.quiet)))
 	}
-	return at
+	return earlier(at, f.waitUntil)
 }
 
 // rearm moves the connection's one timer to its deadline.
@@ -161,6 +161,7 @@ func (l *loop) unpause(slot uint32) {
 	if f.lastByteAt != 0 {
 		f.lastByteAt += stood
 	}
+	f.waitUntil = shift(f.waitUntil, stood)
 	if f.waitFrom != 0 {
 		f.waitFrom += stood
 	}

@@ -54,6 +54,13 @@ func (l *loop) take(slot uint32, step protocol.Step) (more bool) {
 		f.quiet = int64(step.Quiet)
 		l.rearm(slot)
 	}
+	if step.Wait > 0 || f.waitUntil != 0 {
+		f.waitUntil = 0
+		if step.Wait > 0 {
+			f.waitUntil = after(l.clk.Now(), step.Wait)
+		}
+		l.rearm(slot)
+	}
 	if len(step.Send) > 0 {
 		errno := l.send(slot, step.Send, step.Then)
 		switch {

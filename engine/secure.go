@@ -81,7 +81,7 @@ func (l *loop) secure(slot uint32, h protocol.Handshaker) {
 	l.transition(slot, Handshaking)
 	now := l.clk.Now() // what waited for our CPU until here is no part of the handshake
 	f.handshakeAt, f.tlsTook, f.tlsWait, f.waitFrom = now, 0, 0, 0
-	f.quiet, f.lastByteAt = 0, 0 // silence was meant of what was said in the clear
+	f.quiet, f.lastByteAt, f.waitUntil = 0, 0, 0 // silence was meant of what was said in the clear
 	f.phaseUntil = after(now, l.profile(slot).Limits.Handshake)
 	l.rearm(slot)
 	if security == protocol.TLSOwn {
@@ -207,7 +207,6 @@ func (l *loop) goOnSecured(slot uint32, s *session, ex protocol.Exchange, rest [
 		s.left = bytes.Clone(rest)
 	}
 	l.transition(slot, Active)
-	l.flight(slot).lastByteAt = l.now // a quiet time without a request runs from here
 	l.begin(slot, ex)
 	if l.is(token, Active) {
 		l.onReadable(slot)

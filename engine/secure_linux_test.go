@@ -3,12 +3,14 @@ package engine
 import (
 	"bytes"
 	"crypto/tls"
+	"net"
 	"runtime"
 	"strings"
 	"testing"
 	"time"
 
 	"sonde/internal/kernel/socket"
+	"sonde/internal/testcert"
 	"sonde/internal/testpeer"
 	"sonde/internal/tlsclient"
 	"sonde/protocol"
@@ -23,6 +25,7 @@ type securing struct {
 	want    string
 	rounds  int // connections that are wanted; 0: one
 	park    bool
+	wait    time.Duration
 	quiet   time.Duration
 
 	shaken    bool
@@ -54,7 +57,7 @@ func (x *securing) OnHandshake(h *protocol.Handshake) bool {
 
 func (x *securing) OnControl() protocol.Step {
 	x.controls++
-	return protocol.Step{Quiet: x.quiet}
+	return protocol.Step{Wait: x.wait}
 }
 
 func (x *securing) Begin() protocol.Step {
@@ -63,11 +66,14 @@ func (x *securing) Begin() protocol.Step {
 		return x.next()
 	}
 	x.opened++
-	if x.request == "" && x.quiet == 0 {
+	if x.quiet > 0 {
+		return protocol.Step{Quiet: x.quiet}
+	}
+	if x.request == "" && x.wait == 0 {
 		return protocol.Step{Then: protocol.Done}
 	}
 	if x.request == "" {
-		return protocol.Step{Quiet: x.quiet}
+		return protocol.Step{Wait: x.wait}
 	}
 	return protocol.Step{Send: [][]byte{[]byte(x.request)}}
 }
@@ -100,7 +106,7 @@ func (x *securing) OnFrame(f protocol.Frame) protocol.Step {
 		}
 		return protocol.Step{Then: protocol.Done}
 	}
-	return protocol.Step{Quiet: x.quiet}
+	return protocol.Step{Wait: x.wait, Quiet: x.quiet}
 }
 
 func (x *securing) OnEnd(end protocol.End, _ []byte, err error) {
@@ -265,6 +271,59 @@ func TestSecureDelay(t *testing.T) {
 	}
 }
 
+// TestSecureQuiet: silence counts from the first byte of the exchange's, not from the handshake's last.
+func TestSecureQuiet(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	a, err := testcert.NewAuthority("sonde test", time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, err := a.Issue(testcert.Leaf{Names: []string{"a.test"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan error, 1)
+	go func() {
+		served <- func() error {
+			c, err := ln.Accept()
+			if err != nil {
+				return err
+			}
+			defer c.Close()
+			tc := tls.Server(c, &tls.Config{Certificates: []tls.Certificate{cert}})
+			if err := tc.Handshake(); err != nil {
+				return err
+			}
+			<-time.After(200 * time.Millisecond)
+			if _, err := tc.Write([]byte("late")); err != nil {
+				return err
+			}
+			_, _ = tc.Read(make([]byte, 1)) // until the client goes
+			return nil
+		}()
+	}()
+	x := &securing{cfg: offer(t, tlsclient.Offer{}), quiet: 50 * time.Millisecond}
+	e, err := New(Config{Loops: 1, Strict: true, Profiles: []Profile{{Reset: true, Dialogue: single{x}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := e.Submit(t.Context(), []Job{{Remote: socket.AddrFrom(ln.Addr().(*net.TCPAddr).AddrPort(), 0)}}); err != nil {
+		t.Fatal(err)
+	}
+	e.Finish()
+	for more := true; more; {
+		<-e.Ready()
+		_, more = e.Outcomes(nil)
+	}
+	if err := <-served; err != nil || string(x.heard) != "late" || x.end != protocol.EndQuiet {
+		t.Errorf("served %v, heard %q, end %d", err, x.heard, x.end)
+	}
+}
+
 // TestStartTLS asks for TLS in the clear, in SMTP, and goes on over it.
 func TestStartTLS(t *testing.T) {
 	peer := testpeer.New(t, testpeer.StartTLSSMTP, testpeer.Options{})
@@ -285,7 +344,7 @@ func TestSecureSeries(t *testing.T) {
 	for _, kind := range []testpeer.Kind{testpeer.TLSResume, testpeer.TLS12} {
 		peer := testpeer.New(t, kind, testpeer.Options{})
 		session := &tlsclient.Session{}
-		x := &securing{cfg: offer(t, tlsclient.Offer{ServerName: "sonde.test", Session: session}), quiet: 100 * time.Millisecond, rounds: 3}
+		x := &securing{cfg: offer(t, tlsclient.Offer{ServerName: "sonde.test", Session: session}), wait: 100 * time.Millisecond, rounds: 3}
 		o := runSecure(t, Config{Loops: 1, Connections: 1, Profiles: []Profile{{Reset: true}}}, []*testpeer.Peer{peer}, []*securing{x})[0]
 		if o.Cause != Answered || x.opened != 3 || !session.Held() || !x.handshake.State.DidResume {
 			t.Errorf("%s: cause %d, %d connections, ticket %v, resumed %v", kind, o.Cause, x.opened, session.Held(), x.handshake.State.DidResume)

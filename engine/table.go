@@ -59,6 +59,7 @@ type flight struct {
 	phaseUntil  int64 // the limit of the phase: connect, handshake or read
 	targetUntil int64 // the target's whole time budget
 	quiet       int64 // nanoseconds of silence that end the exchange; 0: none
+	waitUntil   int64 // when the last step waits no longer; 0: for ever
 	pausedAt    int64 // its reads wait for a buffer since then; 0: they do not
 	in          ringbuf.Ring
 	out         ringbuf.Ring

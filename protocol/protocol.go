@@ -101,6 +101,9 @@ type Step struct {
 	// Quiet, if above zero, ends the exchange with EndQuiet when no byte came for so long. It runs only once a first byte of
 	// the answer has come, and starts anew with each byte. The read limit still holds.
 	Quiet time.Duration
+	// Wait, if above zero, ends the exchange with EndQuiet when so long has passed since this Step without another: for what
+	// a peer may say and need not.
+	Wait time.Duration
 }
 
 // End tells why no more frames will come.
@@ -111,7 +114,7 @@ const (
 	EndOfStream End = iota
 	// EndReset: the connection was reset, or failed in another way that the outcome's errno tells.
 	EndReset
-	// EndQuiet: the Quiet time of the last Step passed.
+	// EndQuiet: the Quiet or Wait time of the last Step passed.
 	EndQuiet
 	// EndTimeout: the read limit or the target's time budget passed.
 	EndTimeout

@@ -115,8 +115,8 @@ func (e *exchange) keep(s protocol.Step) protocol.Step {
 	return s
 }
 
-// How long the server's last word is awaited behind the handshake: from the handshake's last byte, and again from each
-// byte that comes.
+// How long the server's last word is awaited behind the handshake: from the handshake's end, and again from each
+// word that comes.
 const (
 	// judgementTime: a server sends its alert as soon as it has read our certificate, so that a round trip and the check
 	// must fit in. One that says nothing in this time is content.
@@ -131,9 +131,9 @@ const (
 func (e *exchange) await() protocol.Step {
 	switch {
 	case e.reuse.awaits():
-		return protocol.Step{Quiet: ticketTime}
+		return protocol.Step{Wait: ticketTime}
 	case e.asked && e.facts.Version == tlswire.TLS13 && !e.reuse.second():
-		return protocol.Step{Quiet: judgementTime}
+		return protocol.Step{Wait: judgementTime}
 	}
 	return protocol.Step{Then: protocol.Done}
 }
@@ -150,7 +150,7 @@ func (e *exchange) OnControl() protocol.Step {
 // is no ticket, though one is awaited, that goes on.
 func (e *exchange) onWord() protocol.Step {
 	if e.reuse.awaits() {
-		return protocol.Step{Quiet: ticketTime}
+		return protocol.Step{Wait: ticketTime}
 	}
 	return protocol.Step{Then: protocol.Done}
 }

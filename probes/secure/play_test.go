@@ -196,7 +196,7 @@ func (e *engine) step(s protocol.Step) {
 	for !e.over && e.frame() {
 	}
 	if !e.over {
-		e.receive(s.Quiet)
+		e.receive(max(s.Quiet, s.Wait))
 	}
 }
 

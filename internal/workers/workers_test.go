@@ -1,18 +1,13 @@
 package workers
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
-	"os/exec"
 	"runtime"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -216,120 +211,6 @@ func TestContextStops(t *testing.T) {
 	}
 }
 
-// TestKilled kills one of three in the middle, by the ID that it tells.
-func TestKilled(t *testing.T) {
-	g := start(t, Options{StopGrace: forever}, "echo 0", "echo 1", "echo 2")
-	pids := map[int]int{}
-	ends := wait(t, g, func(e Event) {
-		switch e := e.(type) {
-		case Message:
-			if e.Final {
-				return
-			}
-			pids[e.Worker], _ = strconv.Atoi(string(e.Data))
-			if len(pids) == 3 {
-				if group, err := syscall.Getpgid(pids[1]); group != pids[1] {
-					t.Errorf("got process group %d of %d (%v), want its own: Ctrl-C is the parent's", group, pids[1], err)
-				}
-				if err := syscall.Kill(pids[1], syscall.SIGKILL); err != nil {
-					t.Error(err)
-				}
-			}
-		case Death:
-			if e.Worker != 1 {
-				t.Errorf("got the death of worker %d, want that of 1", e.Worker)
-			}
-			g.Stop() // the others live on until here
-		}
-	})
-	wellEnded(t, []End{ends[0], ends[2]})
-	got := ends[1]
-	var exit *exec.ExitError
-	if got.PID != pids[1] || got.Signal != syscall.SIGKILL || got.ExitCode != -1 || got.Finished ||
-		string(got.Last) != strconv.Itoa(pids[1]) || !errors.Is(got.Err, ErrUnfinished) || !errors.As(got.Err, &exit) || errors.Is(got.Err, ErrStuck) {
-		t.Errorf("got end %+v, want that of process %d, killed, unfinished, its ID the last message", got, pids[1])
-	}
-}
-
-// TestDeaths ends workers in each bad way and reads how that is told.
-func TestDeaths(t *testing.T) {
-	const short = 10 * time.Millisecond
-	tests := map[string]struct {
-		role  string
-		stop  bool // when the first message comes
-		grace [2]time.Duration
-		want  End // Err is the sentinel
-		text  string
-	}{
-		"exit code": {
-			role: "exit3", want: End{ExitCode: 3, Last: []byte("half"), Err: ErrUnfinished},
-			text: "exit status 3, no final message"},
-		"exit code after the final message": {
-			role: "exit4-finished", want: End{ExitCode: 4, Last: []byte("all"), Finished: true},
-			text: "exit status 4"},
-		"no final message": {
-			role: "unfinished", want: End{Last: []byte("half"), Err: ErrUnfinished},
-			text: "no final message"},
-		"a frame cut off": {
-			role: "cut", want: End{Err: ErrUnfinished},
-			text: "no final message: read from stdout: frame cut off after 2 of 9 bytes: unexpected EOF"},
-		// These do not wait for any grace.
-		"a stray print": {
-			role: "prints", want: End{ExitCode: -1, Signal: syscall.SIGKILL, Last: []byte("fine"), Err: ErrMalformed},
-			text: `read from stdout: malformed frame: "a li" would be the length of`},
-		"a frame of the parent's": {
-			role: "wrong-kind", want: End{ExitCode: -1, Signal: syscall.SIGKILL, Err: ErrMalformed},
-			text: "kind 2 from a worker"},
-		"a message after the final one": {
-			role: "says-more", want: End{ExitCode: -1, Signal: syscall.SIGKILL, Last: []byte("all"), Finished: true, Err: ErrMalformed},
-			text: "after the final message"},
-		// These are ended, by what their grace lets through.
-		"deaf to a stop": {
-			role: "slow", stop: true, grace: [2]time.Duration{short, forever},
-			want: End{ExitCode: -1, Signal: syscall.SIGTERM, Last: []byte("ready"), Err: ErrStuck},
-			text: "did not end by itself and was sent terminated: signal: terminated, no final message"},
-		"deaf to SIGTERM": {
-			role: "deaf", stop: true, grace: [2]time.Duration{short, short},
-			want: End{ExitCode: -1, Signal: syscall.SIGKILL, Last: []byte("ready"), Err: ErrStuck},
-			text: "was sent killed: signal: killed, no final message"},
-		"on after the final message": {
-			role: "lingers", grace: [2]time.Duration{short, forever},
-			want: End{ExitCode: -1, Signal: syscall.SIGTERM, Last: []byte("all"), Finished: true, Err: ErrStuck},
-			text: "was sent terminated: signal: terminated"},
-		"on after its stdout": {
-			role: "closes", grace: [2]time.Duration{short, forever},
-			want: End{ExitCode: -1, Signal: syscall.SIGTERM, Err: ErrStuck},
-			text: "no final message"},
-	}
-	for name, tt := range tests {
-		t.Run(name, func(t *testing.T) {
-			o := Options{StopGrace: forever, TermGrace: forever}
-			if tt.stop || tt.grace[0] != 0 {
-				o.StopGrace, o.TermGrace = tt.grace[0], tt.grace[1]
-			}
-			var stderr bytes.Buffer
-			o.Stderr = &stderr
-			g := start(t, o, tt.role)
-			got := wait(t, g, func(e Event) {
-				if _, ok := e.(Message); ok && tt.stop {
-					g.Stop()
-				}
-			})[0]
-			if got.Err == nil || !strings.Contains(got.Err.Error(), tt.text) || tt.want.Err != nil && !errors.Is(got.Err, tt.want.Err) {
-				t.Errorf("got error %v, want %v with %q", got.Err, tt.want.Err, tt.text)
-			}
-			got.Err, tt.want.Err = nil, nil
-			got.PID, got.Runtime, got.User, got.System = 0, 0, 0, 0
-			if diff := cmp.Diff(tt.want, got); diff != "" {
-				t.Errorf("end (-want +got):\n%s", diff)
-			}
-			if want := "worker 0: no such thing\nworker 0: last words\n"; tt.role == "exit3" && stderr.String() != want {
-				t.Errorf("got stderr %q, want %q", stderr.String(), want)
-			}
-		})
-	}
-}
-
 // TestLargest sends the most that there may be both ways, through pipes that hold a small part of it.
 func TestLargest(t *testing.T) {
 	assignment := "mirror " + strings.Repeat("m", MaxPayload-len("mirror "))
@@ -345,6 +226,8 @@ func TestLargest(t *testing.T) {
 // TestBackPressure holds the handler at the first message, and asks the worker again and again how many it has sent.
 func TestBackPressure(t *testing.T) {
 	progress, pings := &channelWriter{make(chan string)}, 0
+	// One is being handled, one waits for that, and one lies in our buffer and the pipe, of 16 pages (pipe(7)).
+	most := 2 + max(16*os.Getpagesize()/(64<<10), 1)
 	g := start(t, Options{StopGrace: forever, Stderr: progress}, "flood")
 	messages := 0
 	ends := wait(t, g, func(e Event) {
@@ -357,9 +240,8 @@ func TestBackPressure(t *testing.T) {
 				t.Fatal(err)
 			}
 			line := strings.TrimSpace(strings.TrimPrefix(<-progress.lines, "worker 0: "))
-			// One is here, one waits to be handed on, and the pipe and our buffer hold less than two.
-			if sent, err := strconv.Atoi(line); err != nil || sent > 3 {
-				t.Errorf("got %q messages sent while the first is handled, want 3 at most", line)
+			if sent, err := strconv.Atoi(line); err != nil || sent > most {
+				t.Errorf("got %q messages sent while the first is handled, want %d at most", line, most)
 			}
 		}
 	})
@@ -420,41 +302,6 @@ func TestBusy(t *testing.T) {
 	}
 }
 
-// TestStderr looks at the lines of several workers: whole, prefixed, in the order of each.
-func TestStderr(t *testing.T) {
-	stderr := &lineRecorder{}
-	wellEnded(t, wait(t, start(t, Options{StopGrace: forever, Stderr: stderr}, "lines a", "lines b", "lines c"), nil))
-	for i, name := range []string{"a", "b", "c"} {
-		prefix := fmt.Sprintf("worker %d: ", i)
-		var want []string
-		for line := range 100 {
-			want = append(want, fmt.Sprintf("%s%s line %d\n", prefix, name, line))
-		}
-		text := name + " long " + strings.Repeat("z", maxLine)
-		want = append(want, prefix+text[:maxLine]+"\n", prefix+text[maxLine:]+"\n")
-		var got []string
-		for _, line := range stderr.writes {
-			if strings.HasPrefix(line, prefix) {
-				got = append(got, line)
-			}
-		}
-		if diff := cmp.Diff(want, got); diff != "" {
-			t.Errorf("lines of worker %d (-want +got):\n%s", i, diff)
-		}
-	}
-	if got, want := len(stderr.writes), 3*102; got != want {
-		t.Errorf("got %d writes, want %d", got, want)
-	}
-}
-
-// lineRecorder keeps each write. It has no lock: the group promises that none is at the same time as another.
-type lineRecorder struct{ writes []string }
-
-func (r *lineRecorder) Write(p []byte) (int, error) {
-	r.writes = append(r.writes, string(p))
-	return 0, errors.New("ignored")
-}
-
 func TestStartRefuses(t *testing.T) {
 	done, cancel := context.WithCancelCause(context.Background())
 	no := errors.New("no")
@@ -498,92 +345,4 @@ func large(worker int) ([]byte, error) {
 		return nil, nil
 	}
 	return make([]byte, MaxPayload+1), nil
-}
-
-// peers is where processes that a test can't wait for connect to: their end is the connection's.
-type peers struct {
-	*net.TCPListener
-	conns []net.Conn
-}
-
-func listen(t *testing.T) *peers {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := &peers{TCPListener: l.(*net.TCPListener)}
-	t.Cleanup(func() {
-		l.Close()
-		for _, c := range p.conns {
-			c.Close()
-		}
-	})
-	return p
-}
-
-// accept waits for a process and returns its ID and connection.
-func (p *peers) accept(t *testing.T) (pid int, conn net.Conn) {
-	t.Helper()
-	p.SetDeadline(time.Now().Add(time.Minute))
-	conn, err := p.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
-	p.conns = append(p.conns, conn)
-	conn.SetDeadline(time.Now().Add(time.Minute))
-	line, err := bufio.NewReader(conn).ReadString('\n')
-	if err != nil {
-		t.Fatal(err)
-	}
-	if pid, err = strconv.Atoi(strings.TrimSpace(line)); err != nil {
-		t.Fatal(err)
-	}
-	return pid, conn
-}
-
-// TestParentDies kills a parent, which can do nothing then, and waits for the end of its workers. One looks at its
-// context, the other at nothing.
-func TestParentDies(t *testing.T) {
-	peers := listen(t)
-	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), roleEnv+"=parent", "SONDE_TEST_ADDRESS="+peers.Addr().String())
-	cmd.Stderr = os.Stderr
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	kill := sync.OnceFunc(func() {
-		cmd.Process.Kill()
-		cmd.Wait()
-	})
-	defer kill()
-	var conns []net.Conn
-	for range 2 {
-		_, conn := peers.accept(t)
-		conns = append(conns, conn)
-	}
-	kill()
-	for _, conn := range conns {
-		var timeout net.Error
-		if n, err := conn.Read(make([]byte, 1)); n > 0 || errors.As(err, &timeout) && timeout.Timeout() {
-			t.Errorf("got %d bytes and error %v, want the end: a worker lives on", n, err)
-		}
-	}
-}
-
-// TestChildOfWorker ends although a worker has left a process behind that holds its pipes.
-func TestChildOfWorker(t *testing.T) {
-	peers := listen(t)
-	ends := wait(t, start(t, Options{StopGrace: forever}, "leaves "+peers.Addr().String()), nil)
-	wellEnded(t, ends)
-	pid, conn := peers.accept(t)
-	if err := syscall.Kill(pid, 0); err != nil {
-		t.Errorf("got %v for the worker's child, want it to be there: it is what this test is about", err)
-	}
-	conn.Close() // which ends it
-}
-
-func ExampleSplit() {
-	fmt.Println(Split(50_000, 19_872))
-	// Output: [16667 16667 16666]
 }

@@ -57,7 +57,8 @@ func TestPinned(t *testing.T) {
 	var out []byte
 	err = Pinned([]int{last, last}, func() (err error) {
 		cmd := exec.Command(os.Args[0])
-		cmd.Env = append(os.Environ(), "SONDE_TEST_CHILD=1")
+		// Under the race detector a process would wait for a second before it exits.
+		cmd.Env = append(os.Environ(), "SONDE_TEST_CHILD=1", "GORACE="+os.Getenv("GORACE")+" atexit_sleep_ms=0")
 		cmd.SysProcAttr = Attributes()
 		out, err = cmd.Output()
 		return err

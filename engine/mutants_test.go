@@ -30,7 +30,7 @@ var mutants = []mutant{
 		"\t\t*list = (*list)[1:]\n\t\trest := *list\n\t\tif ok {\n\t\t\tl.unpause(slot)\n\t\t}\n\t\t*list = rest\n\t}\n", ""},
 	{"clocks run while we wait", "deadline.go", "\tf.phaseUntil = shift(f.phaseUntil, stood)\n", "", ""},
 	{"a heartbeat does not extend", "idle.go", "max(r.idleUntil, after(l.now, profile.Limits.Idle))", "after(l.now, profile.Limits.Idle/2)", ""},
-	{"a deadline is 2 ms early", "deadline.go", "\treturn at\n}\n\n// rearm", "\treturn at - 2e6\n}\n\n// rearm", ""},
+	{"a deadline is 2 ms early", "deadline.go", "\treturn earlier(at, f.waitUntil)\n}", "\treturn earlier(at, f.waitUntil) - 2e6\n}", ""},
 	{"close without Remove", "write.go", "\tl.poller.Remove(int(r.fd))\n", "", ""},
 	{"close without cancelling the timer", "write.go", "\tl.wheel.Cancel(slot)\n", "", ""},
 	{"lose a wake-up", "queue.go", "CompareAndSwap(true, false) {\n\t\ts.wake()\n", "CompareAndSwap(true, false) {\n", ""},

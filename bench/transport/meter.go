@@ -64,6 +64,9 @@ func NewMeter(job Job) (*Meter, error) {
 		operations = 0
 	}
 	m := &Meter{Job: job, Tally: newTally(operations), done: make(chan struct{})}
+	if job.Workload == Echo {
+		m.Tally.taken.Store(int64(job.Connections)) // of which there are never more than operations
+	}
 	m.result.Threads = usage.Unknown
 	if job.Workload == Hold {
 		if m.before, err = take(); err != nil {

@@ -38,7 +38,8 @@ func newTally(operations int) *Tally {
 	return t
 }
 
-// Take gives the right to begin one operation, and its number, from 0; not ok when as many as the job has were begun. Who
+// Take gives the right to begin one operation, and its number, from 0; not ok when as many as the job has were begun. In an
+// Echo each connection has its first from the beginning, so that all are opened however fast the first of them are. Who
 // takes must end it by Done or Fail, unless the run is cancelled before anything was done for it.
 func (t *Tally) Take() (op int, ok bool) {
 	op = int(t.taken.Add(1)) - 1

@@ -5,10 +5,13 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"io"
+	"net"
 	"net/netip"
 	"os"
 	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -145,6 +148,21 @@ func TestRun(t *testing.T) {
 				})
 			}
 		})
+	}
+}
+
+// TestIPv6 has every transport take an address of the other family.
+func TestIPv6(t *testing.T) {
+	peer, err := testpeer.Start(testpeer.Echo, testpeer.Options{Addr: netip.MustParseAddrPort("[::1]:0")})
+	if err != nil {
+		t.Skipf("no IPv6 here: %v", err)
+	}
+	defer peer.Close()
+	for _, tr := range transports() {
+		r := run(t, tr, transport.Job{Workload: transport.Echo, Targets: []netip.AddrPort{peer.Addr()}, Connections: 4, Operations: 40, Payload: line})
+		if r.Operations != 40 {
+			t.Errorf("%s: got %d done and %v failed, want 40 done", tr.Name(), r.Operations, r.Failed)
+		}
 	}
 }
 
@@ -297,7 +315,7 @@ func TestHold(t *testing.T) {
 			}
 			for _, tr := range transports() {
 				t.Run(tr.Name(), func(t *testing.T) {
-					job := transport.Job{Workload: transport.Hold, Targets: targets, Connections: connections, Duration: 600 * time.Millisecond,
+					job := transport.Job{Workload: transport.Hold, Targets: targets, Connections: connections, Duration: 400 * time.Millisecond,
 						PingInterval: tt.ping, Payload: line, Limits: transport.Limits{Read: 100 * time.Millisecond}}
 					r := run(t, tr, job)
 					failed := map[string]int{}
@@ -310,8 +328,12 @@ func TestHold(t *testing.T) {
 					if diff := cmp.Diff(failed, r.Failed); diff != "" || r.Held != tt.held {
 						t.Errorf("got %d held, want %d; failed (-want +got):\n%s", r.Held, tt.held, diff)
 					}
-					if tt.pings && r.Operations < connections || !tt.pings && r.Operations != 0 {
-						t.Errorf("got %d pings answered", r.Operations)
+					least, most := 0, 0
+					if tt.pings { // 7 are due in the time; a machine with other work may manage fewer, none may manage more
+						least, most = 2*connections, connections*(1+int(r.Wall/tt.ping))
+					}
+					if r.Operations < least || r.Operations > most {
+						t.Errorf("got %d pings answered, want %d to %d", r.Operations, least, most)
 					}
 					if n := int(r.Latency.Count()); n != r.Operations {
 						t.Errorf("got %d latencies of %d pings", n, r.Operations)
@@ -330,9 +352,9 @@ func TestHoldNoticesLoss(t *testing.T) {
 	for _, tr := range transports() {
 		t.Run(tr.Name(), func(t *testing.T) {
 			peer := testpeer.New(t, testpeer.Sink, testpeer.Options{})
-			timer := time.AfterFunc(300*time.Millisecond, peer.Close) // it resets them
+			timer := time.AfterFunc(200*time.Millisecond, peer.Close) // it resets them
 			defer timer.Stop()
-			r := run(t, tr, transport.Job{Workload: transport.Hold, Targets: []netip.AddrPort{peer.Addr()}, Connections: 30, Duration: 600 * time.Millisecond})
+			r := run(t, tr, transport.Job{Workload: transport.Hold, Targets: []netip.AddrPort{peer.Addr()}, Connections: 30, Duration: 400 * time.Millisecond})
 			word := "connection-reset"
 			if tr.Name() == "netpoll" {
 				word = "connection-closed"
@@ -343,6 +365,60 @@ func TestHoldNoticesLoss(t *testing.T) {
 		})
 	}
 }
+
+// TestEndsByReset listens itself: every connection must end by RST, after each workload.
+func TestEndsByReset(t *testing.T) {
+	const connections = 20
+	jobs := map[string]transport.Job{
+		"connect": {Workload: transport.Connect},
+		"echo":    {Workload: transport.Echo, Payload: line},
+		"hold":    {Workload: transport.Hold, Duration: 20 * time.Millisecond},
+	}
+	for name, job := range jobs {
+		for _, tr := range transports() {
+			t.Run(name+"/"+tr.Name(), func(t *testing.T) {
+				ln, err := net.Listen("tcp", "127.0.0.1:0")
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer ln.Close()
+				ends := make(chan error, connections)
+				go func() {
+					for range connections {
+						c, err := ln.Accept()
+						if err != nil {
+							ends <- err
+							continue
+						}
+						go func() {
+							defer c.Close()
+							_, err := io.Copy(c, onlyReader{c})
+							ends <- err
+						}()
+					}
+				}()
+				limit := time.After(20 * time.Second)
+				job.Targets, job.Connections, job.Operations = []netip.AddrPort{ln.Addr().(*net.TCPAddr).AddrPort()}, connections, connections
+				if r := run(t, tr, job); r.FailedOperations() > 0 {
+					t.Fatalf("got %v failed, want none", r.Failed)
+				}
+				for range connections {
+					select {
+					case err := <-ends:
+						if !errors.Is(err, syscall.ECONNRESET) {
+							t.Errorf("the peer got %v, want a reset", err)
+						}
+					case <-limit:
+						t.Fatal("not every connection was opened and ended")
+					}
+				}
+			})
+		}
+	}
+}
+
+// onlyReader hides what lets io.Copy move the bytes in the kernel, which tells of a reset in another way.
+type onlyReader struct{ io.Reader }
 
 // TestNoDescriptorIsLeft counts them: once a transport has run, a second run opens none that it does not close.
 func TestNoDescriptorIsLeft(t *testing.T) {

@@ -10,7 +10,7 @@ import (
 // collectEchoes counts what failed of the conversations, and has a connection that failed opened again while there are
 // operations left; the exchanges themselves count what went well.
 //
-// A connection holds the right to one operation from before its job is submitted until that fails or there is none left.
+// A connection that is submitted holds the right to one operation.
 func (r *run) collectEchoes(again chan<- uint64) {
 	left := r.job.Connections
 	for o := range r.outcomes {

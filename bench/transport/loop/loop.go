@@ -95,9 +95,6 @@ func (r *run) serve() error {
 		submitting.Go(func() { r.submitEach(nil) })
 		err = r.collectHeld()
 	case transport.Echo:
-		for range r.job.Connections { // of which there are never more than operations
-			r.tally.Take()
-		}
 		again := make(chan uint64, r.job.Connections)
 		submitting.Go(func() { r.submitEach(again) })
 		r.collectEchoes(again)

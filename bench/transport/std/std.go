@@ -175,7 +175,7 @@ func (r *run) shake(slot int) {
 // echo says the line until there is no operation left. A connection that failed is opened again for the next one.
 func (r *run) echo(slot int) {
 	buf := make([]byte, len(r.job.Payload))
-	for _, ok := r.take(); ok; _, ok = r.take() {
+	for ok := !r.over.Load(); ok; _, ok = r.take() { // the first operation is ours already
 		r.dials <- struct{}{}
 		c, err := r.dial(slot, r.job.Target(slot))
 		<-r.dials

@@ -130,23 +130,25 @@ func (r *Runner) open() {
 	for range min(transport.MaxDials, r.job.Connections) {
 		dialers.Go(func() {
 			for slot := int(next.Add(1)) - 1; slot < r.job.Connections; slot = int(next.Add(1)) - 1 {
-				r.fill(slot)
+				r.fill(slot, true)
 			}
 		})
 	}
 	dialers.Wait()
 }
 
-// fill gives a slot a connection, which has the slot from then on, or finishes the slot.
-func (r *Runner) fill(slot int) {
+// fill gives a slot a connection, which has the slot from then on, or finishes the slot. The first operation of an Echo is
+// the slot's already.
+func (r *Runner) fill(slot int, first bool) {
 	r.dials <- struct{}{}
 	defer func() { <-r.dials }()
 	for !r.over.Load() {
-		if r.job.Workload == transport.Echo {
+		if r.job.Workload == transport.Echo && !first {
 			if _, ok := r.tally.Take(); !ok {
 				break
 			}
 		}
+		first = false
 		c := &Conn{runner: r, slot: slot}
 		err := r.dial(r.ctx, r.job.Target(slot), c)
 		if err == nil {

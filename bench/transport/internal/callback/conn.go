@@ -137,7 +137,7 @@ func (c *Conn) close(status report.Status) {
 		r.slots.Done()
 		return
 	}
-	go r.fill(c.slot) // it finishes the slot
+	go r.fill(c.slot, false) // it finishes the slot
 }
 
 // stop ends the connection because the run is over.

@@ -118,8 +118,9 @@ func (l *loop) admit() {
 	a.again = true
 }
 
-// handshakeTurn is how long a turn of the loop may take before it opens no more than one further connection while
-// handshakes are under way: so what would queue for our CPU in the middle of a handshake waits before its connect.
+// handshakeTurn is how long a turn of the loop may take before it opens no more than one further connection while it makes
+// handshakes: so what would queue for our CPU in the middle of one waits before its connect. Those that an exchange makes
+// itself cost little and do not count.
 const handshakeTurn = int64(time.Millisecond)
 
 // isPaced reports that no more is to be dialled in this turn, of whose budget so much is left: the rest comes with the next.

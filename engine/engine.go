@@ -276,7 +276,7 @@ func (e *Engine) Outcomes(buf []Outcome) (outcomes []Outcome, more bool) {
 // QueueBound is how many jobs can be between Submit and Outcomes at most.
 func (c Config) QueueBound() int {
 	c = c.withDefaults()
-	return inboxSize + outboxSize + c.Connections + c.Loops*2*dialsPerRound
+	return inboxSize + outboxSize + c.Connections + c.Loops*(2*dialsPerRound+deliverAt)
 }
 
 // Finish says that no more jobs will come. The loops end when all jobs have ended.

@@ -28,12 +28,13 @@ type loop struct {
 	paused     []poller.Token // reads that wait for a ring at all
 	unfinished []poller.Token // those that go on in the next batch without an edge
 	spare      []poller.Token // memory for the next unfinished
-	outcomes   []Outcome      // of this batch
+	outcomes   []Outcome      // not delivered yet
+	holdUntil  int64          // when they are; 0: there are none
 	expired    []uint32       // scratch of expire
 	scratch    []byte         // where bytes go that nobody wants, and ciphertext on its way
 	waste      []byte         // where plaintext goes that nobody wants; made when first needed
 	iov        [1][]byte      // scratch of flushSession
-	handshakes int            // connections that are HANDSHAKING
+	handshakes int            // that the loop itself makes now
 	ringFreed  int64          // when a ring was last given back: those that wait for one get on
 	ringCame   bool           // one was given back since resume began
 
@@ -183,13 +184,29 @@ func (l *loop) goOnAll() {
 	l.spare = turn
 }
 
-// deliver hands the outcomes of this batch to the consumer.
+const (
+	// deliverAt is how many outcomes are worth waking the consumer for, and deliverDelay is how long one waits for others at
+	// most. Each waking may cost two switches of threads, as much as a tenth of a connection's whole price.
+	deliverAt    = 64
+	deliverDelay = int64(5 * time.Millisecond)
+)
+
+// deliver hands outcomes to the consumer: many at once, or what there is when the oldest has waited long enough, or when no
+// more is in flight.
 func (l *loop) deliver() {
-	if len(l.outcomes) > 0 {
-		l.shared.outbox.put(l.outcomes)
-		clear(l.outcomes) // lets the findings go
-		l.outcomes = l.outcomes[:0]
+	if len(l.outcomes) == 0 {
+		return
 	}
+	if l.holdUntil == 0 {
+		l.holdUntil = l.now + deliverDelay
+	}
+	if len(l.outcomes) < deliverAt && l.now < l.holdUntil && l.admission.inFlight > 0 && !l.shared.stopping.Load() {
+		return
+	}
+	l.holdUntil = 0
+	l.shared.outbox.put(l.outcomes)
+	clear(l.outcomes) // lets the findings go
+	l.outcomes = l.outcomes[:0]
 }
 
 // arm sets the poller's timer to the next moment at which there is something to do. A moment earlier than needed is left
@@ -206,6 +223,7 @@ func (l *loop) arm() {
 	next = earlier(next, l.admission.retryAt)
 	next = earlier(next, l.drainUntil)
 	next = earlier(next, l.partUntil)
+	next = earlier(next, l.holdUntil)
 	if next != 0 && (l.armedAt == 0 || next < l.armedAt) {
 		l.armedAt = next
 		l.poller.ArmTimer(next)
@@ -291,11 +309,12 @@ func (l *loop) transition(slot uint32, next State) {
 	}
 	switch {
 	case next == Handshaking:
-		l.handshakes++
 		l.shared.stats.shaking(1)
 	case r.state == Handshaking:
-		l.handshakes--
 		l.shared.stats.shaking(-1)
+		if l.table.session(slot) != nil {
+			l.handshakes--
+		}
 	}
 	r.state = next
 }

@@ -83,6 +83,37 @@ func TestRealKernel(t *testing.T) {
 	}
 }
 
+// TestOutcomesDoNotWait: an outcome that waits for others to go with is handed on while a slow peer is still in flight.
+func TestOutcomesDoNotWait(t *testing.T) {
+	slow := testpeer.New(t, testpeer.Silent, testpeer.Options{})
+	quick := testpeer.New(t, testpeer.SSH, testpeer.Options{})
+	e, err := New(Config{Loops: 1, Strict: true, Profiles: []Profile{{Dialogue: listener{}, Reset: true, Limits: Limits{Connect: time.Minute, Read: time.Minute}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	jobs := []Job{{ID: 1, Remote: socket.AddrFrom(slow.Addr(), 0)}, {ID: 2, Remote: socket.AddrFrom(quick.Addr(), 0)}}
+	if _, err := e.Submit(t.Context(), jobs); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-e.Ready():
+	case <-time.After(20 * time.Second):
+		t.Error("the quick peer's outcome is held back")
+	}
+	outcomes, _ := e.Outcomes(nil)
+	if len(outcomes) != 1 || outcomes[0].ID != 2 {
+		t.Errorf("got %d outcomes, want that of the quick peer", len(outcomes))
+	}
+	e.Abort()
+	for more := true; more; {
+		<-e.Ready()
+		_, more = e.Outcomes(nil)
+	}
+	if err := e.Wait(); err != nil {
+		t.Error(err)
+	}
+}
+
 func countFDs(t *testing.T) int {
 	t.Helper()
 	entries, err := os.ReadDir("/proc/self/fd")

@@ -89,6 +89,7 @@ func (l *loop) secure(slot uint32, h protocol.Handshaker) {
 		return
 	}
 	l.table.setSession(slot, &session{driver: tlsdrive.New(cfg), ahead: l.takeUnsent(slot)})
+	l.handshakes++
 	l.shake(slot, nil)
 }
 

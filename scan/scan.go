@@ -184,6 +184,9 @@ func (s *Scan) Run(ctx context.Context) (*report.Run, error) {
 	return s.report(ctx, c), err
 }
 
+// Loops is how many event loops Run starts.
+func (s *Scan) Loops() int { return s.engineCfg.Loops }
+
 // Abort cancels what is in flight. Safe at any time from any goroutine.
 func (s *Scan) Abort() { s.abortOnce.Do(func() { close(s.abort) }) }
 

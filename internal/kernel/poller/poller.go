@@ -1,5 +1,5 @@
-// Package poller tells a loop which of its sockets are ready: epoll on Linux, kqueue on the BSDs and macOS, both through
-// gnet's pkg/netpoll (docs/adr/0001). This file is the contract; one file per mechanism provides Open.
+// Package poller tells a loop which of its sockets are ready: epoll on Linux (docs/adr/0007), kqueue on the BSDs and macOS,
+// through gnet's pkg/netpoll (docs/adr/0001). This file is the contract; one file per mechanism provides Open.
 //
 // What a platform must provide:
 //

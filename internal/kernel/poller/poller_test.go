@@ -14,7 +14,7 @@ import (
 )
 
 // open returns a poller that runs h in a goroutine, and a function that ends it.
-func open(t *testing.T, h func(p *Gnet, now int64, events []Event) bool) (*Gnet, func()) {
+func open(t *testing.T, h func(p Poller, now int64, events []Event) bool) (Poller, func()) {
 	t.Helper()
 	p, err := Open(clock.NewSystem())
 	if err != nil {
@@ -59,7 +59,7 @@ func TestReadiness(t *testing.T) {
 	fd := -1
 	var peer net.Conn
 	step := 0
-	p, wait := open(t, func(p *Gnet, now int64, events []Event) bool {
+	p, wait := open(t, func(p Poller, now int64, events []Event) bool {
 		if fd < 0 {
 			var errno syscall.Errno
 			if fd, _, errno = (socket.System{}).Connect(remote, socket.Addr{}); errno != 0 {
@@ -107,7 +107,7 @@ func TestReadiness(t *testing.T) {
 // TestRefusal sees the end of a connect that fails.
 func TestRefusal(t *testing.T) {
 	fd := -1
-	p, wait := open(t, func(p *Gnet, _ int64, events []Event) bool {
+	p, wait := open(t, func(p Poller, _ int64, events []Event) bool {
 		if fd < 0 {
 			var errno syscall.Errno
 			// On Linux the refusal comes within connect(2) on loopback; elsewhere the poller tells.
@@ -138,7 +138,7 @@ func TestRefusal(t *testing.T) {
 func TestTimerIsNeverEarly(t *testing.T) {
 	delays := []int64{int64(3 * time.Millisecond), 1, -5, int64(20 * time.Millisecond), int64(500 * time.Microsecond)}
 	at := int64(0)
-	p, wait := open(t, func(p *Gnet, now int64, _ []Event) bool {
+	p, wait := open(t, func(p Poller, now int64, _ []Event) bool {
 		if at != 0 {
 			if now < at {
 				t.Errorf("the batch came %v early", time.Duration(at-now))
@@ -159,7 +159,7 @@ func TestTimerIsNeverEarly(t *testing.T) {
 
 func TestAgainGivesABatchAtOnce(t *testing.T) {
 	batches := 0
-	p, wait := open(t, func(p *Gnet, _ int64, _ []Event) bool {
+	p, wait := open(t, func(p Poller, _ int64, _ []Event) bool {
 		batches++
 		p.Again()
 		return batches < 1000
@@ -172,7 +172,7 @@ func TestAgainGivesABatchAtOnce(t *testing.T) {
 func TestWakeFromManyGoroutines(t *testing.T) {
 	var mu sync.Mutex
 	said, heard, goal := 0, 0, 4*500
-	p, wait := open(t, func(_ *Gnet, _ int64, _ []Event) bool {
+	p, wait := open(t, func(_ Poller, _ int64, _ []Event) bool {
 		mu.Lock()
 		defer mu.Unlock()
 		heard = said
@@ -205,7 +205,7 @@ func TestRemovedSocketsAreSilent(t *testing.T) {
 	sys := socket.System{}
 	var fds []int
 	round := 0
-	dial := func(p *Gnet, tok Token) int {
+	dial := func(p Poller, tok Token) int {
 		fd, _, errno := sys.Connect(remote, socket.Addr{})
 		if errno != 0 {
 			t.Errorf("connect: %v", errno)
@@ -216,7 +216,7 @@ func TestRemovedSocketsAreSilent(t *testing.T) {
 		return fd
 	}
 	reborn := Token(0)
-	p, wait := open(t, func(p *Gnet, _ int64, events []Event) bool {
+	p, wait := open(t, func(p Poller, _ int64, events []Event) bool {
 		if len(fds) == 0 {
 			fds = []int{dial(p, 1), dial(p, 2)}
 			return true

@@ -150,8 +150,11 @@ func (System) Local(fd int) Addr {
 	return Addr{}
 }
 
-// Readv implements [Sockets].
+// Readv implements [Sockets]. One buffer, which is the rule, goes by read(2): the kernel then has no vector to fetch.
 func (System) Readv(fd int, a, b []byte) (int, syscall.Errno) {
+	if len(b) == 0 && len(a) > 0 {
+		return transfer(unix.SYS_READ, fd, unsafe.Pointer(&a[0]), len(a))
+	}
 	var vecs [2]unix.Iovec
 	count := 0
 	for _, p := range [2][]byte{a, b} {
@@ -161,7 +164,7 @@ func (System) Readv(fd int, a, b []byte) (int, syscall.Errno) {
 			count++
 		}
 	}
-	return vectored(unix.SYS_READV, fd, vecs[:], count)
+	return transfer(unix.SYS_READV, fd, unsafe.Pointer(&vecs[0]), count)
 }
 
 // maxVecs is how many buffers one writev(2) takes here; IOV_MAX is 1024, but no exchange has more than a few at once.
@@ -169,6 +172,9 @@ const maxVecs = 16
 
 // Writev implements [Sockets]. Of more than 16 buffers the first 16 are written, which the caller sees as a short write.
 func (System) Writev(fd int, bufs [][]byte) (int, syscall.Errno) {
+	if len(bufs) == 1 && len(bufs[0]) > 0 {
+		return transfer(unix.SYS_WRITE, fd, unsafe.Pointer(&bufs[0][0]), len(bufs[0]))
+	}
 	var vecs [maxVecs]unix.Iovec
 	count := 0
 	for _, p := range bufs {
@@ -178,15 +184,16 @@ func (System) Writev(fd int, bufs [][]byte) (int, syscall.Errno) {
 			count++
 		}
 	}
-	return vectored(unix.SYS_WRITEV, fd, vecs[:], count)
+	return transfer(unix.SYS_WRITEV, fd, unsafe.Pointer(&vecs[0]), count)
 }
 
-func vectored(trap uintptr, fd int, vecs []unix.Iovec, count int) (int, syscall.Errno) {
+// transfer reads or writes so many bytes at p, or so many vectors.
+func transfer(trap uintptr, fd int, p unsafe.Pointer, count int) (int, syscall.Errno) {
 	if count == 0 {
 		return 0, 0
 	}
 	for {
-		n, _, errno := unix.RawSyscall(trap, uintptr(fd), uintptr(unsafe.Pointer(&vecs[0])), uintptr(count))
+		n, _, errno := unix.RawSyscall(trap, uintptr(fd), uintptr(p), uintptr(count))
 		if errno == unix.EINTR {
 			continue
 		}

@@ -62,6 +62,7 @@ func (l *loop) take(slot uint32, step protocol.Step) (more bool) {
 		l.rearm(slot)
 	}
 	if len(step.Send) > 0 {
+		l.noteWaiting(slot) // before the write, as for a handshake of ours
 		errno := l.send(slot, step.Send, step.Then)
 		switch {
 		case step.Then == protocol.Done: // the verdict stands, whatever becomes of a farewell
@@ -96,8 +97,7 @@ func (l *loop) take(slot uint32, step protocol.Step) (more bool) {
 func (l *loop) noteRequest(slot uint32) {
 	f := l.flight(slot)
 	if l.table.rows[slot].state == Handshaking {
-		f.waitFrom = l.clk.Now() // and its limit covers all of it
-		return
+		return // its limit covers all of it
 	}
 	now := l.clk.Now()
 	if f.firstByteAt == 0 {

@@ -300,13 +300,14 @@ func TestPacing(t *testing.T) {
 	}
 }
 
-// TestHandshakeWait: what passes until the poll that told of the answer is the peer's time, and not what our calls take.
+// TestHandshakeWait: what passes until the poll that told of the answer is the peer's time, and not what our calls take, but
+// for the write that gives it the turn: a microsecond here.
 func TestHandshakeWait(t *testing.T) {
 	job, script := secured(0, "hello", func(_ *simServer, c *tls.Conn, _ *updater) error { return hold(c) })
 	script.RTT = time.Second
 	_, outcomes := playOne(t, Profile{Reset: true}, job, script, meddling{})
 	o := outcomes[0]
-	if off := o.TLSWait - script.RTT; o.Cause != Answered || off < -100 || off > 500 || o.TLS <= o.TLSWait {
+	if off := o.TLSWait - script.RTT; o.Cause != Answered || off < 0 || off > 1500 || o.TLS <= o.TLSWait {
 		t.Errorf("got cause %d, %v of %v waited; want a round trip of %v", o.Cause, o.TLSWait, o.TLS, script.RTT)
 	}
 }

@@ -174,13 +174,15 @@ func (l *loop) shake(slot uint32, in []byte) (more bool) {
 		s.flight = append(s.flight, in[:min(len(in), room)]...)
 	}
 	used, done, err := s.driver.Handshake(in)
+	// Taken before the write: the peer can't have begun earlier, and who takes our processor away meanwhile shortens no wait.
+	turned := l.clk.Now()
 	if errno := l.flushSession(slot, s); errno != 0 {
 		l.onWriteError(slot, errno) // what the peer said is still to be read
 		l.goOn(slot)
 	}
 	switch {
 	case !done && err == nil:
-		f.waitFrom = l.clk.Now()
+		f.waitFrom = turned
 		return true
 	case done && f.pending != 0: // the peer never got our Finished
 		l.finish(slot, protocol.EndReset, nil, Reset, f.pendingCall, f.pending)

@@ -1,8 +1,10 @@
 package tlsclient
 
 import (
+	"crypto/rsa"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"time"
 )
 
@@ -25,6 +27,9 @@ type VerifyOptions struct {
 //
 // An expired certificate is held against the roots as of its last valid moment too, since one of an unknown authority
 // may well have expired besides.
+//
+// An authority that the peer sent and whose key is [LongKey] is passed over. If no root leads to the leaf without it, the
+// error says so too.
 func Verify(chain []*x509.Certificate, opts VerifyOptions) error {
 	if len(chain) == 0 {
 		return errors.New("no certificate")
@@ -37,15 +42,32 @@ func Verify(chain []*x509.Certificate, opts VerifyOptions) error {
 		at = valid
 	}
 	between := x509.NewCertPool()
-	for _, c := range chain[1:] {
+	var tooLong error
+	for i, c := range chain[1:] {
+		if LongKey(c) {
+			tooLong = fmt.Errorf("certificate %d of the chain has an RSA key of more than %d bits, which is not used", i+2, maxRSABits)
+			continue
+		}
 		between.AddCert(c)
 	}
-	_, err := leaf.Verify(x509.VerifyOptions{Roots: opts.Roots, Intermediates: between, CurrentTime: at})
-	wrong = append(wrong, err)
+	if _, err := leaf.Verify(x509.VerifyOptions{Roots: opts.Roots, Intermediates: between, CurrentTime: at}); err != nil {
+		wrong = append(wrong, err, tooLong)
+	}
 	if opts.Name != "" {
 		wrong = append(wrong, leaf.VerifyHostname(opts.Name))
 	}
 	return errors.Join(wrong...)
+}
+
+// maxRSABits is the longest RSA key that a signature is checked by: crypto/tls takes none above it for a handshake.
+const maxRSABits = 8192
+
+// LongKey reports whether c has an RSA key of more than 8192 bits. The time that a check by such a key takes grows with the
+// square of its length: 200 ms at 65,536 bits and 7 s at 400,000, which is a certificate of 100 KB. So a key of a peer's
+// choosing must be asked this before a signature is checked by it.
+func LongKey(c *x509.Certificate) bool {
+	key, ok := c.PublicKey.(*rsa.PublicKey)
+	return ok && key.N.BitLen() > maxRSABits
 }
 
 // clamp is t, or the nearer end of the span if t is outside.

@@ -3,11 +3,14 @@ package tlsfacts
 import (
 	"crypto/sha256"
 	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
 	"errors"
 	"slices"
 	"time"
 
 	"sonde/internal/jsonappend"
+	"sonde/internal/tlsclient"
 
 	"golang.org/x/crypto/ocsp"
 )
@@ -59,6 +62,9 @@ func readStaple(response []byte, chain [][]byte) *staple {
 	if len(chain) > 1 {
 		issuer, _ = x509.ParseCertificate(chain[1]) // one that can't be read checks nothing
 	}
+	if issuer != nil && tlsclient.LongKey(issuer) || signedByLongKey(response) {
+		return &staple{problem: "signed by an RSA key that is too long to check by"}
+	}
 	r, err := ocsp.ParseResponseForCert(response, leaf, issuer)
 	if err != nil {
 		return &staple{problem: cut(trim(errors.New(refusal(err))), maxReason)}
@@ -80,6 +86,33 @@ func readStaple(response []byte, chain [][]byte) *staple {
 		s.problem = "signed by a certificate that may not sign responses"
 	}
 	return s
+}
+
+// signedByLongKey reports whether a response brings a certificate with a key that is too long to check by. The parser of
+// responses checks by the first of them while it parses (RFC 6960 s.4.2.1 has the form). Of what does not parse it has
+// nothing to say.
+func signedByLongKey(response []byte) bool {
+	var outer struct {
+		Status   asn1.Enumerated
+		Response struct {
+			Type  asn1.ObjectIdentifier
+			Basic []byte
+		} `asn1:"explicit,tag:0,optional"`
+	}
+	var basic struct {
+		Data         asn1.RawValue
+		Algorithm    pkix.AlgorithmIdentifier
+		Signature    asn1.BitString
+		Certificates []asn1.RawValue `asn1:"explicit,tag:0,optional"`
+	}
+	if _, err := asn1.Unmarshal(response, &outer); err != nil {
+		return false
+	}
+	if _, err := asn1.Unmarshal(outer.Response.Basic, &basic); err != nil || len(basic.Certificates) == 0 {
+		return false
+	}
+	signer, err := x509.ParseCertificate(basic.Certificates[0].FullBytes)
+	return err == nil && tlsclient.LongKey(signer)
 }
 
 // refusal is what an error of the OCSP parser says: the word of RFC 6960 s.4.2.1 if the responder answered with an error.

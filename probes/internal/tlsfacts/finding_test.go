@@ -14,6 +14,7 @@ import (
 	"sonde/protocol/tlswire"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/crypto/ocsp"
 )
 
 // object parses the JSON of a finding, which must be one object in UTF-8 on one line.
@@ -175,6 +176,15 @@ func TestStaple(t *testing.T) {
 	later := func(s testcert.Staple) []byte { return issue(t, a, testcert.Leaf{Names: names, Staple: s}).OCSPStaple }
 	revoked := issue(t, a, testcert.Leaf{Names: names, Staple: testcert.StapleRevoked})
 	unknown := issue(t, a, testcert.Leaf{Names: names, Staple: testcert.StapleUnknown})
+	// Somebody else says that a certificate is good which that somebody has not issued.
+	leaf, key := parsed(t, good.Certificate[0]), newECDSA(t)
+	forger := sign(t, leaf.Issuer.CommonName, key.Public(), key)
+	forged, err := ocsp.CreateResponse(forger, forger, ocsp.Response{
+		Status: ocsp.Good, SerialNumber: leaf.SerialNumber, ThisUpdate: epoch, NextUpdate: epoch.Add(day),
+	}, key)
+	if err != nil {
+		t.Fatal(err)
+	}
 	tests := []struct {
 		name            string
 		chain           [][]byte
@@ -190,6 +200,7 @@ func TestStaple(t *testing.T) {
 		{"of another", good.Certificate, other.OCSPStaple, 0, "", "no response matching"},
 		{"wrong signature", good.Certificate, spoilt, 0, "", "signature"},
 		{"issuer not sent", good.Certificate[:1], good.OCSPStaple, 0, "good", "not checked"},
+		{"forged", slices.Insert(slices.Clone(good.Certificate), 1, forger.Raw), forged, 0, "good", "not checked"},
 		{"rubbish", good.Certificate, []byte("rubbish"), 0, "", "asn1"},
 		{"no chain to hold it against", [][]byte{[]byte("rubbish")}, good.OCSPStaple, 0, "", "can't be read"},
 	}

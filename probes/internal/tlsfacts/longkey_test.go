@@ -34,6 +34,11 @@ func sign(t *testing.T, name string, key crypto.PublicKey, by *ecdsa.PrivateKey)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return parsed(t, der)
+}
+
+func parsed(t *testing.T, der []byte) *x509.Certificate {
+	t.Helper()
 	c, err := x509.ParseCertificate(der)
 	if err != nil {
 		t.Fatal(err)
@@ -55,10 +60,7 @@ func TestLongKeyIssuer(t *testing.T) {
 	a := authority(t)
 	j, _ := judgeOf(a)
 	c := issue(t, a, testcert.Leaf{Names: []string{"a.test"}, Staple: testcert.StapleGood})
-	leaf, err := x509.ParseCertificate(c.Certificate[0])
-	if err != nil {
-		t.Fatal(err)
-	}
+	leaf := parsed(t, c.Certificate[0])
 	issuer := sign(t, leaf.Issuer.CommonName, longKey(), newECDSA(t))
 	chain := [][]byte{leaf.Raw, issuer.Raw}
 

@@ -48,7 +48,7 @@ func (j *Judge) staple(response []byte, chain [][]byte) *staple {
 }
 
 // readStaple parses a response (RFC 6960 s.4.2) about the first certificate of chain. Its signature is checked by the
-// second one, which has issued the first; without it, that is told. Whether the response is out of date is told when it
+// second one if that has issued the first; if not, that is told. Whether the response is out of date is told when it
 // is written, since that changes.
 func readStaple(response []byte, chain [][]byte) *staple {
 	if len(chain) == 0 {
@@ -64,6 +64,9 @@ func readStaple(response []byte, chain [][]byte) *staple {
 	}
 	if issuer != nil && tlsclient.LongKey(issuer) || signedByLongKey(response) {
 		return &staple{problem: "signed by an RSA key that is too long to check by"}
+	}
+	if issuer != nil && leaf.CheckSignatureFrom(issuer) != nil {
+		issuer = nil // nothing obliges a server to send its issuer next, and a stranger's word on the leaf is worth nothing
 	}
 	r, err := ocsp.ParseResponseForCert(response, leaf, issuer)
 	if err != nil {

@@ -1,11 +1,9 @@
 package main
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"slices"
 	"strings"
 
@@ -218,11 +216,11 @@ func (o *scanOptions) loadTLSFiles() error {
 		}
 	}
 	if files.cert != "" {
-		if files.key == "" && lacksKey(files.cert) {
-			return &usageError{"--cert without --key: there is no key in " + quoteWord(files.cert), "--key names the file of the key"}
-		}
 		c, err := tlsclient.LoadCertificate(files.cert, files.key)
-		if err != nil {
+		switch {
+		case files.key == "" && errors.Is(err, tlsclient.ErrNoKey):
+			return &usageError{"--cert without --key: there is no key in " + quoteWord(files.cert), "--key names the file of the key"}
+		case err != nil:
 			return fileError("--cert", err)
 		}
 		t.Certificates = append(t.Certificates, c)
@@ -242,10 +240,4 @@ func fileError(flag string, err error) error {
 		return &valueError{flag + ": " + err.Error(), "give " + flag + " a file that is there and may be read"}
 	}
 	return fmt.Errorf("%s: %w", flag, err)
-}
-
-// lacksKey reports whether a file can be read and nothing in it says that it is a private key.
-func lacksKey(name string) bool {
-	text, err := os.ReadFile(name)
-	return err == nil && !bytes.Contains(text, []byte("PRIVATE KEY-----"))
 }

@@ -37,22 +37,28 @@ func LoadRoots(file string) (*x509.CertPool, error) {
 	return pool, nil
 }
 
+// ErrNoKey says that no private key is in a file that should have one.
+var ErrNoKey = errors.New("no private key in it")
+
 // LoadCertificate reads a client's certificate, leaf first and in PEM, and its private key, in PEM too: PKCS #8, PKCS #1 or
-// SEC 1, not encrypted. An empty key says that it is in the certificate's file. An error names the file, what is wrong
-// with it and how to mend it. Whether the certificate has expired is for the server to say.
+// SEC 1, not encrypted. An empty key says that it is in the certificate's file, which is read once and may be a pipe. An
+// error names the file, what is wrong with it and how to mend it; it is [ErrNoKey] if there is no key where one should be.
+// Whether the certificate has expired is for the server to say.
 func LoadCertificate(cert, key string) (tls.Certificate, error) {
-	if key == "" {
-		key = cert
-	}
 	data, err := read(cert)
 	if err != nil {
 		return tls.Certificate{}, err
+	}
+	if key == "" && !bytes.Contains(data, []byte("PRIVATE KEY-----")) {
+		return tls.Certificate{}, fmt.Errorf("%s: %w", cert, ErrNoKey) // what is needed first, whatever else is wrong
 	}
 	chain, err := certificates(cert, data)
 	if err != nil {
 		return tls.Certificate{}, err
 	}
-	if data, err = read(key); err != nil {
+	if key == "" {
+		key = cert
+	} else if data, err = read(key); err != nil {
 		return tls.Certificate{}, err
 	}
 	private, err := privateKey(key, data)
@@ -165,9 +171,9 @@ func privateKey(file string, data []byte) (crypto.Signer, error) {
 		return key, nil
 	}
 	if len(other) > 0 {
-		return nil, fmt.Errorf("%s: no private key in it, but %s; give the file that has \"BEGIN PRIVATE KEY\"", file, strings.Join(other, ", "))
+		return nil, fmt.Errorf("%s: %w, but %s; give the file that has \"BEGIN PRIVATE KEY\"", file, ErrNoKey, strings.Join(other, ", "))
 	}
-	return nil, fmt.Errorf("%s: no private key in it; give one in PEM, which has \"BEGIN PRIVATE KEY\"", file)
+	return nil, fmt.Errorf("%s: %w; give one in PEM, which has \"BEGIN PRIVATE KEY\"", file, ErrNoKey)
 }
 
 // parseKey parses a key by the name of its block: PKCS #1 (RFC 8017 s.A.1.2), SEC 1 (RFC 5915 s.4) or PKCS #8 (RFC 5958).

@@ -6,6 +6,8 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/pem"
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -142,6 +144,35 @@ func TestLoadCertificate(t *testing.T) {
 				key = cert
 			}
 			complaint(t, err, key, tt.want)
+		})
+	}
+}
+
+// TestLoadCertificatePipe: what a shell gives for <(command) can be read but once.
+func TestLoadCertificatePipe(t *testing.T) {
+	c := issue(t, authority(t), testcert.Leaf{Names: []string{"client"}, Client: true})
+	certs, key := testcert.CertificatePEM(c.Certificate...), keyPEM(t, c)
+	for _, tt := range []struct {
+		name    string
+		content []byte
+		want    error
+	}{
+		{"both", append(bytes.Clone(certs), key...), nil},
+		{"no key", certs, ErrNoKey},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r, w, err := os.Pipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer r.Close()
+			if _, err := w.Write(tt.content); err != nil { // less than a pipe holds
+				t.Fatal(err)
+			}
+			w.Close()
+			if _, err := LoadCertificate(fmt.Sprintf("/dev/fd/%d", r.Fd()), ""); !errors.Is(err, tt.want) {
+				t.Errorf("got %v, want %v", err, tt.want)
+			}
 		})
 	}
 }

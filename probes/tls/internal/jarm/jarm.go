@@ -36,8 +36,10 @@ type Exchange struct {
 	parser  tlswire.RecordParser
 	random  [randomSize]byte
 	hello   []byte
-	asking  bool // a hello was sent and its connection is not over
-	asked   int  // how many hellos were sent
+	asking  bool // a hello was sent and is not answered
+	ended   bool // its connection ended first, with partial before that; see Next
+	partial answer
+	asked   int // how many hellos have their answer
 	answers [helloCount]answer
 
 	alert      string // the name of the first alert
@@ -134,11 +136,16 @@ func (e *Exchange) OnEnd(end protocol.End, rest []byte, err error) {
 	if end == protocol.EndNoConnection {
 		e.asking = true // the hello that Begin would have sent
 	}
-	e.took(got)
+	e.ended, e.partial = true, got
 }
 
-// Next implements [protocol.Series].
+// Next implements [protocol.Series]. Only here the end of a connection becomes the answer to its hello: it is not asked
+// after an end of our making (the run's, the target's budget's, want of descriptors), which says nothing of the server.
 func (e *Exchange) Next() bool {
+	if e.ended && !e.stop {
+		e.took(e.partial)
+	}
+	e.ended = false
 	return !e.stop && e.asked < helloCount
 }
 

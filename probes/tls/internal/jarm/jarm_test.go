@@ -147,7 +147,9 @@ func TestVerdicts(t *testing.T) {
 			{"", protocol.EndTimeout}, {"", protocol.EndReset}, {"", protocol.EndNoConnection}, {refusal, 0}, {hello, 0}, {"", protocol.EndOfStream},
 			{"GET", protocol.EndOfStream}, {hello[:46], protocol.EndTimeout}, {"\x14\x03\x03\x00\x01\x01", 0}, {"", protocol.EndOfStream},
 		}, protocol.Success, "", 10, "00000000000029d00000029d000000", tlsfacts.Facts{Alert: "handshake_failure"}},
-		{"cancelled", []conn{{hello, 0}, {"", protocol.EndCancelled}, {hello, 0}}, protocol.Unfinished, "answers to 2 of 10 hellos", 2, "", tlsfacts.Facts{}},
+		{"cancelled", []conn{{hello, 0}, {"", protocol.EndCancelled}, {hello, 0}}, protocol.Unfinished, "answers to 1 of 10 hellos", 2, "", tlsfacts.Facts{}},
+		{"cancelled at the last hello", append(ten(conn{hello, 0})[:9], conn{"", protocol.EndCancelled}), protocol.Unfinished,
+			"answers to 9 of 10 hellos", 10, "", tlsfacts.Facts{}},
 		{"out of time", []conn{{hello, 0}, {hello, 0}, {hello, 0}}, protocol.Unfinished, "answers to 3 of 10 hellos", 3, "", tlsfacts.Facts{}},
 		{"no connection to be had", ten(conn{"", protocol.EndNoConnection}), protocol.Unfinished, "no connection for the next hello", 10, allRefused, tlsfacts.Facts{}},
 	} {
@@ -170,6 +172,23 @@ func TestVerdicts(t *testing.T) {
 				t.Errorf("got alert %q, first bytes %q, name %q, want %q, %q, sonde.test", facts.Alert, facts.FirstBytes, facts.SNI, tc.facts.Alert, tc.facts.FirstBytes)
 			}
 		})
+	}
+}
+
+// The engine asks for no next connection when what is over is the target's budget, or when no descriptor was to be had.
+func TestEndOfOurMakingIsNoAnswer(t *testing.T) {
+	for _, end := range []protocol.End{protocol.EndTimeout, protocol.EndNoConnection} {
+		p := newPlayer("sonde.test")
+		for range helloCount - 1 {
+			p.connection([]byte(hello), 0)
+		}
+		if end != protocol.EndNoConnection {
+			p.exchange.Begin()
+		}
+		p.exchange.OnEnd(end, nil, nil)
+		if facts, c := p.conclude(t); c.Verdict != protocol.Unfinished || facts.JARM != "" {
+			t.Errorf("%v: got verdict %d and JARM %q, want Unfinished and none", end, c.Verdict, facts.JARM)
+		}
 	}
 }
 

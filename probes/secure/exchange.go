@@ -149,7 +149,7 @@ func (e *exchange) OnControl() protocol.Step {
 // onWord is a word of the server's behind the handshake, with nothing of ours to say: it has taken our certificate. If it
 // is no ticket, though one is awaited, that goes on.
 func (e *exchange) onWord() protocol.Step {
-	if e.reuse.awaits() {
+	if e.reuse.awaits() && e.reuse.mayHear() {
 		return protocol.Step{Wait: ticketTime}
 	}
 	return protocol.Step{Then: protocol.Done}

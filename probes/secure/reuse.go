@@ -24,6 +24,7 @@ import (
 type reuse struct {
 	session tlsclient.Session
 	again   bool // the second connection has its turn
+	words   int  // of the server's, that came in place of a ticket
 	tls13   bool
 	// expired is the last moment of a certificate that has expired, else zero.
 	expired time.Time
@@ -51,6 +52,16 @@ func (r *reuse) second() bool { return r != nil && r.again }
 
 // awaits reports whether a ticket may still come behind the handshake.
 func (r *reuse) awaits() bool { return r != nil && !r.again && r.tls13 && !r.session.Held() }
+
+// maxWords is how many bytes and messages are heard out while a ticket is awaited: more than the greeting of any protocol. A
+// server that talks on without end would keep the loop at it until the target's time is over.
+const maxWords = 4096
+
+// mayHear counts a word and reports whether a ticket is awaited any longer.
+func (r *reuse) mayHear() bool {
+	r.words++
+	return r.words <= maxWords
+}
 
 // join has a connection take part in the session.
 func (r *reuse) join(cfg *tls.Config) {

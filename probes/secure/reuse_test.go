@@ -111,6 +111,26 @@ func TestReuseOfHasty(t *testing.T) {
 	}
 }
 
+// A server that gives no ticket and talks without end is not heard out.
+func TestReuseOfTalkative(t *testing.T) {
+	cfg := only(server(good(t)), tls.VersionTLS13)
+	cfg.SessionTicketsDisabled = true
+	e := reusing(t)
+	got := play(t, e, serves(cfg, func(c *tls.Conn) {
+		for range 16 {
+			if _, err := c.Write(make([]byte, maxWords)); err != nil {
+				return
+			}
+		}
+	}), protocol.EndOfStream)
+	if got.Verdict != protocol.Success || got.connections != 1 || resumption(got)["offered"] != byNothing {
+		t.Errorf("got verdict %d, %q, %d connections, %v", got.Verdict, got.Reason, got.connections, resumption(got))
+	}
+	if e.reuse.words > maxWords+1 {
+		t.Errorf("got %d words, want no more than %d", e.reuse.words, maxWords+1)
+	}
+}
+
 // A second connection that fails is the verdict; what the first told is kept.
 func TestSecondConnectionFails(t *testing.T) {
 	for _, tt := range []struct {

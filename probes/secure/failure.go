@@ -101,9 +101,6 @@ func (e *exchange) onCut(end protocol.End, rest []byte, err error) {
 	switch end {
 	case protocol.EndOfStream:
 		e.verdict, e.reason = protocol.Closed, "closed "+e.during()
-		if len(e.facts.FirstBytes) > 0 {
-			e.verdict, e.reason = protocol.NotSpoken, notTLS
-		}
 	case protocol.EndReset:
 		e.verdict, e.reason = protocol.Unfinished, "reset "+e.during()
 	case protocol.EndCancelled:
@@ -117,8 +114,12 @@ func (e *exchange) onCut(end protocol.End, rest []byte, err error) {
 	default:
 		e.verdict, e.reason = protocol.Unfinished, "no end of the TLS handshake in time"
 	}
-	if e.reuse.second() {
+	switch {
+	case e.reuse.second():
 		e.reason = onSecond + e.reason
+	case len(e.facts.FirstBytes) > 0 && end != protocol.EndCancelled && end != protocol.EndNoConnection:
+		// Too few for crypto/tls to have looked at, which wants a whole header.
+		e.verdict, e.reason = protocol.NotSpoken, notTLS
 	}
 	e.leave()
 }

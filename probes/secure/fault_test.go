@@ -38,6 +38,20 @@ func hello(t *testing.T, suite uint16, extensions []byte) string {
 	return string(tlswire.AppendRecords(nil, tlswire.RecordHandshake, tlswire.TLS12, message))
 }
 
+// Of fewer bytes than a record's header crypto/tls says nothing, however the connection ends.
+func TestTooLittleOfAnotherProtocol(t *testing.T) {
+	for end, want := range map[protocol.End]protocol.Verdict{
+		protocol.EndOfStream: protocol.NotSpoken, protocol.EndReset: protocol.NotSpoken, protocol.EndTimeout: protocol.NotSpoken,
+		protocol.EndCancelled: protocol.Unfinished,
+	} {
+		got := play(t, layer(t, options()).Exchange(here, nil, nil, true), says("220"), end)
+		if got.Verdict != want {
+			t.Errorf("end %v: got verdict %d (%s), want %d", end, got.Verdict, got.Reason, want)
+		}
+		holds(t, got, map[string]any{"first_bytes": "220"})
+	}
+}
+
 func TestFaults(t *testing.T) {
 	const ecdsaSuite, dheSuite = 0xc02b, 0x009e
 	tests := []struct {

@@ -38,6 +38,10 @@ import (
 // version that OpenSSL 3.0 has, with an RSA and an ECDSA certificate, takes 277.
 const maxConnections = 400
 
+// maxRecords is how many records of an answer are read: a chain of 256 KiB, the most that tlswire takes, in records of 1 KiB.
+// A server that says nothing in more of them keeps us busy, and so refuses.
+const maxRecords = 256
+
 // Exchange is an enumeration under way. It is used once.
 type Exchange struct {
 	name   string
@@ -47,6 +51,7 @@ type Exchange struct {
 
 	parser    tlswire.RecordParser
 	assembler tlswire.Assembler
+	records   int // of the present connection
 	random    [64]byte
 	hello     []byte
 
@@ -96,7 +101,7 @@ func (e *Exchange) Begin() protocol.Step {
 	}
 	e.parser.Reset()
 	e.assembler.Reset()
-	e.got = answer{}
+	e.got, e.records = answer{}, 0
 	_, _ = rand.Read(e.random[:]) // never fails, see its doc
 	hello, err := e.current.appendHello(e.hello[:0], e.name, e.alpn, &e.random)
 	if err != nil {
@@ -120,8 +125,11 @@ func (e *Exchange) OnFrame(f protocol.Frame) protocol.Step {
 	case tlswire.RecordAlert:
 		over = e.onAlert(f.Data)
 	}
-	if !over {
+	if e.records++; !over && e.records < maxRecords {
 		return protocol.Step{}
+	}
+	if !over {
+		e.got = answer{}
 	}
 	e.answered()
 	return protocol.Step{Then: protocol.Done}

@@ -311,6 +311,23 @@ func TestEndless(t *testing.T) {
 	}
 }
 
+// TestSaysNothing asks servers that talk on and choose nothing: they refuse, and are not listened to until time is up.
+func TestSaysNothing(t *testing.T) {
+	for name, record := range map[string]string{
+		"warnings":           "\x15\x03\x03\x00\x02\x01\x70",
+		"pieces of messages": "\x16\x03\x03\x00\x01\x00",
+	} {
+		said := []byte(strings.Repeat(record, maxRecords))
+		if name != "warnings" {
+			said = append([]byte("\x16\x03\x03\x00\x04\x02\x00\x04\x00"), said...) // a ServerHello of 1,024 bytes
+		}
+		facts, c := play(t, all(), 1<<10, func([]byte) ([]byte, protocol.End) { return said, protocol.EndTimeout })
+		if c.Verdict != protocol.HandshakeRefused || facts.Enum.Incomplete != "" {
+			t.Errorf("%s: got verdict %d (%s), incomplete %q, want HandshakeRefused", name, c.Verdict, c.Reason, facts.Enum.Incomplete)
+		}
+	}
+}
+
 func TestNameThatCannotBeSent(t *testing.T) {
 	e := New(all(), "192.0.2.1", func(*tlsfacts.Facts) protocol.Finding { return nil })
 	if step := e.Begin(); step.Then != protocol.Done || e.Next() {

@@ -51,6 +51,7 @@ func (s easySockets) Close(int, bool)                                { s.calls++
 func (s easySockets) Error(int) syscall.Errno                        { panic("SO_ERROR is not needed") }
 func (s easySockets) Local(int) socket.Addr                          { panic("getsockname is not needed") }
 func (s easySockets) Readv(int, []byte, []byte) (int, syscall.Errno) { panic("readv is not needed") }
+func (s easySockets) NoDelay(int)                                    {}
 func (s easySockets) Writev(int, [][]byte) (int, syscall.Errno)      { panic("writev is not needed") }
 func (s easySockets) CloseWrite(int) syscall.Errno                   { panic("shutdown is not needed") }
 

@@ -363,7 +363,7 @@ func (l *loop) flushSession(slot uint32, s *session) syscall.Errno {
 	}
 	for len(s.ahead) > 0 {
 		l.iov[0] = s.ahead
-		n, errno := l.sockets.Writev(int(r.fd), l.iov[:])
+		n, errno := l.write(r, l.iov[:])
 		if errno != 0 {
 			return l.heedBusy(slot, errno)
 		}
@@ -371,7 +371,7 @@ func (l *loop) flushSession(slot uint32, s *session) syscall.Errno {
 	}
 	for out := s.driver.Outgoing(); len(out) > 0; out = s.driver.Outgoing() {
 		l.iov[0] = out
-		n, errno := l.sockets.Writev(int(r.fd), l.iov[:])
+		n, errno := l.write(r, l.iov[:])
 		if errno != 0 {
 			return l.heedBusy(slot, errno)
 		}

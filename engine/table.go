@@ -47,6 +47,8 @@ type rowFlags uint8
 const (
 	peerClosed rowFlags = 1 << iota // the peer's FIN has been read
 	unfinished                      // it stands in the loop's list of those that go on without an edge
+	written                         // something was written
+	undelayed                       // what is written goes out at once
 )
 
 // flight is what a connection borrows from its dial to its verdict, and again for each heartbeat. Moments are those of

@@ -58,15 +58,29 @@ func (l *loop) isSending(slot uint32) bool {
 
 // writeOut writes until all is out or the kernel takes no more, and returns what is left.
 func (l *loop) writeOut(slot uint32, bufs [][]byte) ([][]byte, syscall.Errno) {
-	fd := int(l.table.rows[slot].fd)
 	for bufs = skip(bufs, 0); len(bufs) > 0; {
-		n, errno := l.sockets.Writev(fd, bufs)
+		n, errno := l.write(&l.table.rows[slot], bufs)
 		if errno != 0 {
 			return bufs, l.heedBusy(slot, errno)
 		}
 		bufs = skip(bufs, n)
 	}
 	return nil, 0
+}
+
+// write hands bytes to the kernel, once. From the second write of a connection on they go out at once: a request that
+// follows the end of a TLS handshake, or a command before it, would otherwise wait for the peer's delayed ACK, some 40 ms
+// that would be taken for the peer's (RFC 9293 s.3.7.4). The first write waits for nothing in any case, and most connections
+// have no other.
+func (l *loop) write(r *row, bufs [][]byte) (int, syscall.Errno) {
+	switch {
+	case r.flags&written == 0:
+		r.flags |= written
+	case r.flags&undelayed == 0:
+		r.flags |= undelayed
+		l.sockets.NoDelay(int(r.fd))
+	}
+	return l.sockets.Writev(int(r.fd), bufs)
 }
 
 // heedBusy returns 0 for an errno of writev(2) that means "not now". A full send buffer makes an edge when it has room
@@ -177,7 +191,7 @@ func (l *loop) flush(slot uint32) syscall.Errno {
 	r, f := &l.table.rows[slot], l.flight(slot)
 	for l.pool.Len(&f.out) > 0 {
 		a, b := l.pool.Segments(&f.out)
-		n, errno := l.sockets.Writev(int(r.fd), [][]byte{a, b})
+		n, errno := l.write(r, [][]byte{a, b})
 		if errno != 0 {
 			return l.heedBusy(slot, errno)
 		}

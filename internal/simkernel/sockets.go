@@ -222,6 +222,14 @@ func (c *conn) read(a, b []byte) (int, syscall.Errno) {
 	return n, 0
 }
 
+// NoDelay implements [socket.Sockets]. Time in here knows no delayed acknowledgement, so it is only written down.
+func (s Sockets) NoDelay(fd int) {
+	s.k.enter()
+	if s.k.open("setsockopt", fd) != nil {
+		s.k.note(traceLine{what: "nodelay", fd: fd})
+	}
+}
+
 // Writev implements [socket.Sockets].
 func (s Sockets) Writev(fd int, bufs [][]byte) (n int, errno syscall.Errno) {
 	s.k.enter()

@@ -106,6 +106,8 @@ type Sockets interface {
 	// Writev writes the buffers in order and returns how many bytes the kernel took, which may end inside any of them.
 	// EAGAIN: none now. A closed connection gives EPIPE, never a signal.
 	Writev(fd int, bufs [][]byte) (n int, errno syscall.Errno)
+	// NoDelay has what is written from now on sent at once, whatever is not acknowledged yet (TCP_NODELAY, tcp(7)).
+	NoDelay(fd int)
 	// CloseWrite sends our FIN once what was written is out (shutdown(2), SHUT_WR).
 	CloseWrite(fd int) syscall.Errno
 	// Close closes fd. With reset the connection ends by RST and leaves no TIME_WAIT (SO_LINGER with a zero timeout,

@@ -103,6 +103,9 @@ func (System) Writev(fd int, bufs [][]byte) (int, syscall.Errno) {
 	}
 }
 
+// NoDelay implements [Sockets]. It may fail where the peer has reset the connection, which the next write tells.
+func (System) NoDelay(fd int) { _ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1) }
+
 // CloseWrite implements [Sockets].
 func (System) CloseWrite(fd int) syscall.Errno { return errnoOf(unix.Shutdown(fd, unix.SHUT_WR)) }
 

@@ -204,6 +204,9 @@ func transfer(trap uintptr, fd int, p unsafe.Pointer, count int) (int, syscall.E
 	}
 }
 
+// NoDelay implements [Sockets].
+func (System) NoDelay(fd int) { setInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1) }
+
 // CloseWrite implements [Sockets].
 func (System) CloseWrite(fd int) syscall.Errno {
 	_, _, errno := unix.RawSyscall(unix.SYS_SHUTDOWN, uintptr(fd), unix.SHUT_WR, 0)

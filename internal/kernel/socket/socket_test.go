@@ -8,6 +8,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 func TestAddr(t *testing.T) {
@@ -109,6 +111,18 @@ func TestConversation(t *testing.T) {
 			}
 			sys.Close(fd, false)
 		})
+	}
+}
+
+func TestNoDelay(t *testing.T) {
+	fd, peer := connected(t, "tcp4", "127.0.0.1:0", Addr{})
+	defer System{}.Close(fd, true)
+	defer peer.Close()
+	for want := range 2 {
+		if got, err := unix.GetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY); err != nil || got != 0 != (want != 0) {
+			t.Errorf("TCP_NODELAY is %d (%v), want %d", got, err, want)
+		}
+		System{}.NoDelay(fd)
 	}
 }
 

@@ -107,6 +107,9 @@ func (l *loop) noteArrival(slot uint32) {
 	f.stopWaiting(l.now)
 	if f.firstByteAt == 0 && l.table.rows[slot].state == Active {
 		f.firstByteAt = l.now
+		if f.firstByteAt < f.requestAt {
+			f.firstByteAt = l.clk.Now() // it answers what was sent in this very batch
+		}
 	}
 	f.lastByteAt = l.now
 }

@@ -15,6 +15,7 @@ type flagSpec struct {
 	group  string   // the heading under which help lists it
 	help   string   // what it does: a sentence without capital and full stop
 	def    string   // the default, for a person; "" if there is nothing to tell
+	aka    []string // what other tools call it, for the hint to who tries that
 	words  []string // the values that completion offers
 	files  bool     // completion offers files
 	many   bool     // may be given more than once, each adding to what was given before
@@ -53,8 +54,9 @@ type cliFlag struct {
 
 // parsed is what parsing found out besides the values.
 type parsed struct {
-	failed error           // the first bad value
-	given  map[string]bool // flags that were given, by their long names
+	failed error             // the first bad value
+	given  map[string]bool   // flags that were given, by their long names
+	values map[string]string // the value of each that may be given once
 }
 
 var (
@@ -96,12 +98,35 @@ func (f *cliFlag) String() string {
 
 // Set implements flag.Value.
 func (f *cliFlag) Set(value string) error {
+	err := f.once(value)
+	if err == nil {
+		err = f.take(value)
+	}
 	f.parsed.given[f.spec.name] = true
-	err := f.take(value)
 	if err != nil && f.parsed.failed == nil {
 		f.parsed.failed = err
 	}
 	return err
+}
+
+// once refuses to have a value replaced by another, which would pass the first over in silence. A switch that is given twice
+// says the same twice.
+func (f *cliFlag) once(value string) error {
+	name := f.spec.name
+	before, again := f.parsed.values[name]
+	switch {
+	case f.spec.many:
+		return nil
+	case again && !f.spec.isSwitch():
+		return &usageError{fmt.Sprintf("--%s is given twice, as %s and as %s", name, quoteWord(before), quoteWord(value)), "it takes one value: leave one out"}
+	case again && before != value:
+		return &usageError{fmt.Sprintf("--%s is given as %s and as %s", name, before, value), "leave one out"}
+	}
+	if f.parsed.values == nil {
+		f.parsed.values = make(map[string]string)
+	}
+	f.parsed.values[name] = value
+	return nil
 }
 
 func (f *cliFlag) take(value string) error {

@@ -216,10 +216,13 @@ func (o *scanOptions) loadTLSFiles() error {
 		}
 	}
 	if files.cert != "" {
+		var ofKey *tlsclient.KeyError
 		c, err := tlsclient.LoadCertificate(files.cert, files.key)
 		switch {
 		case files.key == "" && errors.Is(err, tlsclient.ErrNoKey):
 			return &usageError{"--cert without --key: there is no key in " + quoteWord(files.cert), "--key names the file of the key"}
+		case errors.As(err, &ofKey):
+			return fileError("--key", err)
 		case err != nil:
 			return fileError("--cert", err)
 		}

@@ -40,10 +40,19 @@ func LoadRoots(file string) (*x509.CertPool, error) {
 // ErrNoKey says that no private key is in a file that should have one.
 var ErrNoKey = errors.New("no private key in it")
 
+// KeyError is an error about the file of a private key that has a file of its own.
+type KeyError struct{ Err error }
+
+// Error implements error.
+func (e *KeyError) Error() string { return e.Err.Error() }
+
+// Unwrap returns what is wrong.
+func (e *KeyError) Unwrap() error { return e.Err }
+
 // LoadCertificate reads a client's certificate, leaf first and in PEM, and its private key, in PEM too: PKCS #8, PKCS #1 or
 // SEC 1, not encrypted. An empty key says that it is in the certificate's file, which is read once and may be a pipe. An
-// error names the file, what is wrong with it and how to mend it; it is [ErrNoKey] if there is no key where one should be.
-// Whether the certificate has expired is for the server to say.
+// error names the file, what is wrong with it and how to mend it; it is [ErrNoKey] if there is no key where one should be, and a
+// [*KeyError] if the file of the key is at fault, one of its own. Whether the certificate has expired is for the server to say.
 func LoadCertificate(cert, key string) (tls.Certificate, error) {
 	data, err := read(cert)
 	if err != nil {
@@ -56,26 +65,42 @@ func LoadCertificate(cert, key string) (tls.Certificate, error) {
 	if err != nil {
 		return tls.Certificate{}, err
 	}
-	if key == "" {
-		key = cert
-	} else if data, err = read(key); err != nil {
-		return tls.Certificate{}, err
-	}
-	private, err := privateKey(key, data)
+	private, err := keyOf(chain[0], cert, data, key)
 	if err != nil {
+		if key != "" {
+			err = &KeyError{err}
+		}
 		return tls.Certificate{}, err
-	}
-	public, ok := chain[0].PublicKey.(interface{ Equal(crypto.PublicKey) bool })
-	if !ok || !public.Equal(private.Public()) {
-		return tls.Certificate{}, fmt.Errorf(
-			"%s: the key is not that of the first certificate in %s, %q; that must be the client's own, its authorities after it",
-			key, cert, chain[0].Subject)
 	}
 	c := tls.Certificate{PrivateKey: private, Leaf: chain[0]}
 	for _, p := range chain {
 		c.Certificate = append(c.Certificate, p.Raw)
 	}
 	return c, nil
+}
+
+// keyOf reads the key of leaf, which is from the file cert: from the file key, or from data, that of cert, if key is empty.
+func keyOf(leaf *x509.Certificate, cert string, data []byte, key string) (crypto.Signer, error) {
+	file := key
+	if key == "" {
+		file = cert
+	} else {
+		var err error
+		if data, err = read(key); err != nil {
+			return nil, err
+		}
+	}
+	private, err := privateKey(file, data)
+	if err != nil {
+		return nil, err
+	}
+	public, ok := leaf.PublicKey.(interface{ Equal(crypto.PublicKey) bool })
+	if !ok || !public.Equal(private.Public()) {
+		return nil, fmt.Errorf(
+			"%s: the key is not that of the first certificate in %s, %q; that must be the client's own, its authorities after it",
+			file, cert, leaf.Subject)
+	}
+	return private, nil
 }
 
 // LoadECH reads an ECHConfigList (RFC 9849 s.4): as a PEM block "ECHCONFIG" (RFC 9934 s.3), in base64 as DNS has it

@@ -150,36 +150,16 @@ func (o *scanOptions) complete(args []string) error {
 
 // checkFiles refuses an output that is an input or another output.
 func (o *scanOptions) checkFiles() error {
-	type use struct{ flag, name string }
-	var uses []use
+	var inputs []namedFile
 	for _, name := range o.cfg.InputFiles {
-		uses = append(uses, use{"--input-file", name})
+		inputs = append(inputs, namedFile{"--input-file", name})
 	}
 	for _, name := range o.blocklists {
-		uses = append(uses, use{"--blocklist-file", name})
+		inputs = append(inputs, namedFile{"--blocklist-file", name})
 	}
-	for _, out := range []use{{"--output-file", o.output}, {"--metadata-file", o.metadata}, {"--status-updates-file", o.statusUpdates}} {
-		if out.name == "" || out.name == "-" {
-			continue
-		}
-		for _, u := range uses {
-			if sameFile(out.name, u.name) {
-				return &usageError{text: fmt.Sprintf("%s and %s name the same file, %s", u.flag, out.flag, quoteWord(out.name))}
-			}
-		}
-		uses = append(uses, out)
-	}
-	return nil
-}
-
-// sameFile reports whether two names stand for one regular file, there already or not.
-func sameFile(a, b string) bool {
-	infoA, errA := os.Stat(a)
-	infoB, errB := os.Stat(b)
-	if errA != nil || errB != nil {
-		return a == b
-	}
-	return infoA.Mode().IsRegular() && os.SameFile(infoA, infoB)
+	return checkOutputs(inputs, []namedFile{
+		{"--output-file", o.output}, {"--metadata-file", o.metadata}, {"--status-updates-file", o.statusUpdates},
+	})
 }
 
 func (o *scanOptions) completeExclusions() error {

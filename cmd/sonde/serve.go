@@ -125,6 +125,11 @@ func (o *serveOptions) run(ctx context.Context, args []string) error {
 	if err := o.checkTLS(); err != nil {
 		return err
 	}
+	if err := checkOutputs(nil, []namedFile{
+		{"--ca-file", o.caFile}, {"--client-cert", o.clientCert}, {"--client-key", o.clientKey}, {"--targets", o.targets},
+	}); err != nil {
+		return err
+	}
 	ctx, stop := stopOnSignal(ctx, func(error) {}, func() {})
 	defer stop()
 	fleet, err := serve.Start(ctx, o.cfg)

@@ -14,7 +14,7 @@ func Fields() []probes.Field {
 		{Name: "group", Type: "string", Doc: "the group of the key exchange, where one was visible"},
 		{Name: "alpn", Type: "string", Doc: "the application protocol that it chose"},
 		{Name: "hello_retry_request", Type: "boolean", Doc: "true if the server asked for another key share first"},
-		{Name: "alert", Type: "string", Doc: "the alert by which the server ended the handshake, by its IANA name"},
+		{Name: "alert", Type: "string", Doc: "the alert by which the server ended the handshake, by its IANA name; of many hellos only if it took none"},
 		{Name: "ja3s_hash", Type: "string", Doc: "JA3S fingerprint of the ServerHello, MD5 in hexadecimal"},
 		{Name: "session_id", Type: "boolean", Doc: "whether the server gave a session ID to resume by; TLS 1.2 and below"},
 		{Name: "session_ticket", Type: "boolean", Doc: "whether the server gives session tickets"},

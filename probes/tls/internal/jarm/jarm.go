@@ -156,8 +156,9 @@ func (e *Exchange) Next() bool {
 // Conclusion implements [protocol.Exchange]. The verdict is Success if any hello was answered by a ServerHello,
 // HandshakeRefused if the server spoke TLS and took none, and else what the last connection's end says.
 func (e *Exchange) Conclusion() protocol.Conclusion {
-	facts := &tlsfacts.Facts{
-		Depth: probes.DepthHello, SNI: e.name, Alert: e.alert, FirstBytes: e.firstBytes,
+	facts := &tlsfacts.Facts{Depth: probes.DepthHello, SNI: e.name, FirstBytes: e.firstBytes}
+	if !e.anyAnswer() { // else it ended nothing: servers refuse some of the hellos
+		facts.Alert = e.alert
 	}
 	c := protocol.Conclusion{Verdict: e.verdict, Reason: e.reason}
 	switch {

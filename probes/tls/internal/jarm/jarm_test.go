@@ -153,7 +153,8 @@ func TestVerdicts(t *testing.T) {
 		{"one answered, one each of the ends", []conn{
 			{refusal, 0}, {"", protocol.EndReset}, {"", protocol.EndNoConnection}, {"", protocol.EndTimeout}, {hello, 0}, {"", protocol.EndOfStream},
 			{"GET", protocol.EndOfStream}, {hello[:46], protocol.EndTimeout}, {"\x14\x03\x03\x00\x01\x01", 0}, {"", protocol.EndOfStream},
-		}, protocol.Success, "", 10, "00000000000029d00000029d000000", tlsfacts.Facts{Alert: "handshake_failure"}},
+		}, protocol.Success, "", 10, "00000000000029d00000029d000000", tlsfacts.Facts{}},
+		{"answered in part, cancelled", []conn{{hello, 0}, {refusal, 0}, {"", protocol.EndCancelled}}, protocol.Unfinished, "answers to 2 of 10 hellos", 3, "", tlsfacts.Facts{}},
 		{"cancelled", []conn{{hello, 0}, {"", protocol.EndCancelled}, {hello, 0}}, protocol.Unfinished, "answers to 1 of 10 hellos", 2, "", tlsfacts.Facts{}},
 		{"cancelled at the last hello", append(ten(conn{hello, 0})[:9], conn{"", protocol.EndCancelled}), protocol.Unfinished,
 			"answers to 9 of 10 hellos", 10, "", tlsfacts.Facts{}},

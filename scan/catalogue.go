@@ -33,6 +33,9 @@ type profile struct {
 	tls   bool
 }
 
+// defaultProbe is the probe of a target for which none is chosen.
+const defaultProbe = "tcp"
+
 // tlsProbe is the probe that is TLS itself: there is no TLS to be put below it.
 const tlsProbe = "tls"
 
@@ -46,9 +49,17 @@ func newCatalogue(cfg *Config) (*catalogue, error) {
 		schemes: make(map[string]target.Choice),
 		refused: make(map[string]string),
 	}
+	if err := c.checkURLs(); err != nil {
+		return nil, err
+	}
 	names := cfg.Probes
-	if len(names) == 0 {
-		names = []string{"tcp"}
+	switch {
+	case len(names) > 0:
+	case c.onlyURLs():
+		// Each chooses its own probe. The default, which no target gets, may not go with the options.
+		c.chosen = []target.Choice{{Name: defaultProbe}}
+	default:
+		names = []string{defaultProbe}
 	}
 	for _, name := range names {
 		choice, err := c.add("--probe", name, c.overTLS(name))
@@ -84,7 +95,55 @@ func newCatalogue(cfg *Config) (*catalogue, error) {
 
 // overTLS reports whether a probe that is chosen by its name runs over TLS from the first byte.
 func (c *catalogue) overTLS(name string) bool {
-	return c.cfg.TLS && c.cfg.Options.TLS.StartTLS == "" && name != tlsProbe
+	return c.cfg.TLS && name != tlsProbe
+}
+
+// onlyURLs reports whether every target is a URL that chooses its probe. What a file holds is not known yet.
+func (c *catalogue) onlyURLs() bool {
+	if len(c.cfg.Args) == 0 || len(c.cfg.InputFiles) > 0 {
+		return false
+	}
+	for _, arg := range c.cfg.Args {
+		if _, ok := aboutOfURL(arg); !ok {
+			return false
+		}
+	}
+	return true
+}
+
+// checkURLs refuses a STARTTLS that has no target: each of them is a URL whose scheme begins with TLS.
+func (c *catalogue) checkURLs() error {
+	asked := c.cfg.Options.TLS.StartTLS
+	if asked == "" || !c.onlyURLs() {
+		return nil
+	}
+	var scheme, plain string
+	for _, arg := range c.cfg.Args {
+		about, _ := aboutOfURL(arg)
+		at := slices.IndexFunc(about.TLSSchemes, func(s string) bool { return hasScheme(arg, s) })
+		if at < 0 {
+			return nil
+		}
+		scheme = about.TLSSchemes[at]
+		if len(about.Schemes) > 0 && slices.Contains(starttls.Protocols(), about.Name) {
+			plain = ", or write " + about.Schemes[0] + "://"
+		}
+	}
+	return &UsageError{
+		Flag: "--starttls " + asked, Text: scheme + ":// has TLS from the first byte, so there is no connection to ask for it on",
+		Hint: "leave --starttls out" + plain,
+	}
+}
+
+// aboutOfURL finds the probe that an argument chooses by its scheme; false if it is no URL, or one that chooses none.
+func aboutOfURL(arg string) (probes.About, bool) {
+	for _, p := range builtin.All() {
+		about := p.About()
+		if slices.ContainsFunc(slices.Concat(about.Schemes, about.TLSSchemes), func(s string) bool { return hasScheme(arg, s) }) {
+			return about, true
+		}
+	}
+	return probes.About{}, false
 }
 
 // asksForTLS reports whether a probe that was chosen by its name speaks TLS.
@@ -173,6 +232,9 @@ func (c *catalogue) layerBelow(what, name string, overTLS bool) (*secure.Layer, 
 	} else {
 		o.StartTLS = ""
 	}
+	if err := checkALPN(what, name, o.ALPN); err != nil {
+		return nil, err
+	}
 	if c.layers[greets] == nil {
 		layer, err := secure.New(o)
 		if err != nil {
@@ -183,20 +245,38 @@ func (c *catalogue) layerBelow(what, name string, overTLS bool) (*secure.Layer, 
 	return c.layers[greets], nil
 }
 
+// checkALPN refuses an offer of protocols that the probe does not speak: a server takes one of them, and is misunderstood.
+func checkALPN(what, name string, offered []string) error {
+	p, _ := builtin.Find(name)
+	own := p.About().ALPN
+	for _, protocol := range offered {
+		if len(own) > 0 && !slices.Contains(own, protocol) {
+			return &UsageError{
+				Flag: what + " over TLS", Text: fmt.Sprintf("--alpn %s: the probe %s speaks %s", protocol, name, strings.Join(own, ", ")),
+				Hint: "--probe tls offers any protocol and tells which the server takes",
+			}
+		}
+	}
+	return nil
+}
+
 // checkStartTLS refuses a prelude that is not of the probe's own protocol: it would not be understood.
 func checkStartTLS(asked, name string) error {
 	own := slices.Contains(starttls.Protocols(), name)
 	if own && (asked == name || asked == probes.StartTLSAuto) {
 		return nil
 	}
-	text := "the protocol of the probe " + name + " has no way to ask for TLS"
-	if own {
-		text = fmt.Sprintf("the probe %s asks for TLS in its own protocol: want %s or %s", name, name, probes.StartTLSAuto)
-	}
-	return &UsageError{
-		Flag: "--starttls " + asked, Text: text,
+	e := &UsageError{
+		Flag: "--starttls " + asked, Text: "the protocol of the probe " + name + " has no way to ask for TLS",
 		Hint: "--tls has TLS from the first byte; --probe tls asks for it in any of the protocols",
 	}
+	switch {
+	case own:
+		e.Text = fmt.Sprintf("the probe %s asks for TLS in its own protocol: want %s or %s", name, name, probes.StartTLSAuto)
+	case name == defaultProbe: // perhaps nobody chose it
+		e.Hint = "choose the probe of the protocol, as in --probe smtp; --probe tls asks for TLS in any of them"
+	}
+	return e
 }
 
 func probeNames() string {

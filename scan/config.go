@@ -32,8 +32,8 @@ type Config struct {
 	// Options is what the probes say and want to hear, and what is offered over TLS. Options.TLS.Now and Options.Greeted are
 	// set by New.
 	Options probes.Options
-	// TLS runs every probe over TLS from the first byte, on its port for that if it has one. Options.TLS.StartTLS comes
-	// before it. The tls probe is as without.
+	// TLS runs every probe over TLS from the first byte, on its port for that if it has one. It does not go with
+	// Options.TLS.StartTLS. The tls probe is as without.
 	TLS bool
 	// Exclude is never touched; nil excludes nothing.
 	Exclude *target.Set
@@ -109,6 +109,9 @@ func (cfg *Config) check() error {
 	case cfg.Rate != 0 && !(cfg.Rate >= rate.Min && cfg.Rate <= rate.Max): // NaN, too
 		return &UsageError{Flag: "--rate", Text: fmt.Sprintf("%v is not within %v and %v a second", cfg.Rate, rate.Min, float64(rate.Max)),
 			Hint: "0 is no limit"}
+	case cfg.TLS && cfg.Options.TLS.StartTLS != "":
+		return &UsageError{Flag: "--tls", Text: "does not go with --starttls " + cfg.Options.TLS.StartTLS + ": TLS begins with the first byte, or later on request",
+			Hint: "leave one of them out"}
 	case cfg.Shards < 0:
 		return &UsageError{Flag: "--shards", Text: fmt.Sprintf("%d is no number of shards", cfg.Shards)}
 	case cfg.Shard < 0 || cfg.Shard >= max(cfg.Shards, 1):

@@ -182,7 +182,7 @@ func TestGreetingOverTLS(t *testing.T) {
 		}
 	})
 	records, _ := scanAll(t, Config{
-		Args: []string{"smtps://" + listener.Addr().String()}, Limits: tlsLimits,
+		InputFiles: []string{"-"}, Stdin: strings.NewReader("smtps://" + listener.Addr().String() + "\n"), Limits: tlsLimits,
 		Probes: []string{"smtp"}, Options: probes.Options{TLS: probes.TLSOptions{Insecure: true, StartTLS: probes.StartTLSAuto}},
 	})
 	r := only(t, records)

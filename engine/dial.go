@@ -22,7 +22,7 @@ func (l *loop) dial(w waiter) dialed {
 	dialedAt := l.clk.Now()
 	fd, call, errno := -1, socket.CallSocket, syscall.EMFILE // our own limit counts as the kernel's
 	if a.open < a.descriptors {
-		fd, call, errno = l.sockets.Connect(job.Remote, l.nextSource(job.Remote))
+		fd, call, errno = l.sockets.Connect(job.Remote, l.sourceOf(job))
 	}
 	if errno == 0 {
 		slot := l.table.insert(job.ID, job.Remote, job.Profile)
@@ -112,10 +112,13 @@ func isShortOfPorts(call socket.Call, errno syscall.Errno) bool {
 	return call == socket.CallConnect && (errno == syscall.EADDRNOTAVAIL || errno == syscall.EAGAIN || errno == syscall.EADDRINUSE)
 }
 
-// nextSource takes the source addresses of the destination's family in turn.
-func (l *loop) nextSource(remote socket.Addr) socket.Addr {
+// sourceOf is the address to dial from: the one that the job names, or those of the destination's family in turn.
+func (l *loop) sourceOf(job Job) socket.Addr {
+	if job.Source != 0 {
+		return l.shared.sources[job.Source-1]
+	}
 	sources := l.shared.sources4
-	if remote.V6 {
+	if job.Remote.V6 {
 		sources = l.shared.sources6
 	}
 	if len(sources) == 0 {

@@ -55,6 +55,7 @@ func (l *loop) outcome(slot uint32, cause Cause, call socket.Call, errno syscall
 		phases = first
 	}
 	o := phases.outcome(l.now)
+	o.Kept = phases.dialedAt == 0
 	o.ID, o.Cause, o.State, o.Call, o.Errno = r.id, cause, r.state, call, errno
 	if ex := l.table.exchanges[r.seat]; ex != nil {
 		o.Conclusion = ex.Conclusion()
@@ -71,6 +72,10 @@ func (p *phases) outcome(now int64) Outcome {
 	if p.dialedAt != 0 {
 		o.SchedDelay = time.Duration(max(p.dialedAt-p.dueAt, 0))
 		o.Total = time.Duration(max(now-p.dialedAt, 0))
+	}
+	if p.isHeartbeat() && p.requestAt != 0 {
+		o.SchedDelay = time.Duration(max(p.requestAt-p.dueAt, 0))
+		o.Total = time.Duration(max(now-p.requestAt, 0))
 	}
 	if p.establishedAt != 0 {
 		o.Connect = time.Duration(max(p.establishedAt-p.dialedAt, 0))

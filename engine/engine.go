@@ -64,6 +64,11 @@ type Profile struct {
 	Reset bool
 	// Heartbeat is the interval at which a parked connection gets a new exchange; 0 means never.
 	Heartbeat time.Duration
+	// Heartbeats opens the exchanges of heartbeats; nil has Dialogue open them too. Over TLS they begin at once: the
+	// connection is secured.
+	Heartbeats protocol.Dialogue
+	// TellHeartbeats has each heartbeat that was answered told by an Outcome of its own.
+	TellHeartbeats bool
 }
 
 // Limits bound the phases of a connection's life. Zero means the default; a negative limit is off.
@@ -104,6 +109,9 @@ type Job struct {
 	ID      uint64
 	Remote  socket.Addr
 	Profile uint16 // index into Config.Profiles
+	// Source is which of Config.Sources to dial from, counted from 1, for a submitter that spreads connections itself; 0 takes
+	// them in turn, as the further connections of a Series do in any case.
+	Source uint16
 }
 
 // Cause says how a connection ended.
@@ -131,6 +139,8 @@ const (
 	PeerClosed
 	// Parked: not an end: the first exchange of a connection that is kept is over. Another Outcome follows at its end.
 	Parked
+	// HeartbeatAnswered: not an end: a kept connection has answered a heartbeat (Profile.TellHeartbeats).
+	HeartbeatAnswered
 	// FDLimit: no descriptor could be had for over a minute without any progress.
 	FDLimit
 	// PortsExhausted: no local port could be had for over a minute without any progress.
@@ -154,15 +164,16 @@ type Outcome struct {
 	Call       socket.Call   // which call gave Errno
 	Errno      syscall.Errno // as the kernel gave it; 0 if none
 	Conclusion protocol.Conclusion
-	DialedAt   int64         // moment of the dial; 0 if there was none
+	Kept       bool          // the connection was kept: an earlier Outcome said that it was Parked
+	DialedAt   int64         // moment of the dial; 0 if there was none, and of a kept connection
 	EndedAt    int64         // moment of the verdict
-	SchedDelay time.Duration // from when it should have been dialled until it was
+	SchedDelay time.Duration // from when it should have been dialled until it was; of a heartbeat, until it was sent
 	Connect    time.Duration // connect(2) to established, as this process saw it
 	KernelRTT  time.Duration // the same as the kernel measured it
 	TLS        time.Duration // the TLS handshake; Absent if it came to no end
 	TLSWait    time.Duration // what of it was waiting for the peer and the network; the rest is ours
 	FirstByte  time.Duration // from the first request, or the start of listening, to the first byte
-	Total      time.Duration // from the dial to the verdict
+	Total      time.Duration // from the dial to the verdict; of a heartbeat, from its being sent to the end of the answer
 }
 
 // Engine runs the loops. All its methods are safe for concurrent use, but Outcomes is for one consumer.

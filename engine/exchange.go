@@ -13,7 +13,11 @@ func (l *loop) open(slot uint32) {
 	r := &l.table.rows[slot]
 	ex := l.table.exchanges[r.seat] // of a Series, on its second connection and later
 	if profile := l.profile(slot); ex == nil && profile.Dialogue != nil {
-		ex = profile.Dialogue.Open(r.id)
+		dialogue := profile.Dialogue
+		if profile.Heartbeats != nil && l.flight(slot).isHeartbeat() {
+			dialogue = profile.Heartbeats
+		}
+		ex = dialogue.Open(r.id)
 		l.table.exchanges[r.seat] = ex
 	}
 	if h, ok := ex.(protocol.Handshaker); ok && l.table.session(slot) == nil {

@@ -119,6 +119,7 @@ func (s *stage) obey(line string) {
 			Close: s.duration(words, "close"), Target: s.duration(words, "target")}
 		p.Heartbeat = s.duration(words, "heartbeat")
 		p.Reset = strings.Contains(rest, "reset")
+		p.TellHeartbeats = strings.Contains(rest, "tell")
 	case "at":
 		s.now = int64(s.parse(words[1]))
 	case "stop", "abort":
@@ -211,7 +212,7 @@ func (s *stage) story(states []string) string {
 
 var causeNames = [...]string{
 	"answered", "connect failed", "connect timeout", "handshake timeout", "read timeout", "target timeout", "reset", "idle timeout", "peer closed",
-	"parked", "no descriptor", "no port", "no buffer", "cancelled", "not dialled",
+	"parked", "heartbeat answered", "no descriptor", "no port", "no buffer", "cancelled", "not dialled",
 }
 
 // talkOf is what our exchange does: "connect", or turns of "say TEXT" and "hear TEXT" and then "done" or "park". "handshake"

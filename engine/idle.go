@@ -8,7 +8,7 @@ import (
 )
 
 // park sends a connection IDLE: exchange, parser, buffers and flight go back, and what stays is its row and its place in
-// the wheel. The outcome of the first exchange is reported; of later ones (heartbeats) only a failure is.
+// the wheel. The outcome of the first exchange is reported; of later ones (heartbeats) only a failure is, unless the profile has all told.
 func (l *loop) park(slot uint32) {
 	r, f := &l.table.rows[slot], l.flight(slot)
 	o := l.outcome(slot, Parked, socket.CallNone, 0)
@@ -17,12 +17,15 @@ func (l *loop) park(slot uint32) {
 		l.end(slot, o)
 		return
 	}
-	if f.dialedAt != 0 {
+	profile := l.profile(slot)
+	if o.Kept {
+		o.Cause = HeartbeatAnswered
+	}
+	if !o.Kept || profile.TellHeartbeats {
 		l.outcomes = append(l.outcomes, o)
 	}
 	l.giveBack(&f.in)
 	l.giveBack(&f.out)
-	profile := l.profile(slot)
 	l.table.alight(slot)
 	l.transition(slot, Idle)
 	// A heartbeat only ever extends the deadline: one set earlier by whatever else is never cut short.
@@ -55,7 +58,7 @@ func (l *loop) onIdleTimer(slot uint32) {
 			l.verdict(slot, IdleTimeout, socket.CallNone, 0)
 		}
 	case r.nextHeartbeat != 0 && r.nextHeartbeat <= l.now:
-		l.table.board(slot)
+		l.table.board(slot).dueAt = r.nextHeartbeat
 		token := l.table.token(slot)
 		l.transition(slot, Active)
 		l.open(slot)

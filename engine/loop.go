@@ -71,6 +71,9 @@ func newLoop(cfg *Config, shared *shared, index int, p poller.Poller, s socket.S
 		lag:     histogram.New(),
 	}
 	l.admission = newAdmission(share(cfg.Connections), share(cfg.Descriptors))
+	// Room for all rows at once: it takes no memory until it is used, and rows that grew by copies would leave those behind,
+	// twice as much as they take themselves.
+	l.table.rows = make([]row, 0, min(l.admission.connections, l.admission.descriptors))
 	l.admission.moved = cfg.Clock.Now()
 	return l
 }

@@ -29,8 +29,9 @@ type shared struct {
 	stats    counters
 	stopping atomic.Bool
 	aborting atomic.Bool
-	hungry   atomic.Bool // a loop has room and found nothing to do, or found the outbox full
-	wake     func()      // wakes every loop
+	hungry   atomic.Bool   // a loop has room and found nothing to do, or found the outbox full
+	wake     func()        // wakes every loop
+	sources  []socket.Addr // all of them, as Config.Sources has them
 	sources4 []socket.Addr
 	sources6 []socket.Addr
 }
@@ -41,6 +42,7 @@ func newShared(cfg *Config) *shared {
 	s.outbox = outbox{ready: make(chan struct{}, 1)}
 	for _, ip := range cfg.Sources {
 		source := socket.AddrFrom(netip.AddrPortFrom(ip, 0), 0)
+		s.sources = append(s.sources, source)
 		if source.V6 {
 			s.sources6 = append(s.sources6, source)
 		} else {

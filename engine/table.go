@@ -74,7 +74,7 @@ type flight struct {
 
 // phases are the moments and durations that an outcome tells.
 type phases struct {
-	dueAt         int64 // when it should have been dialled
+	dueAt         int64 // when it should have been dialled; of a heartbeat, when it should have been sent
 	dialedAt      int64
 	establishedAt int64
 	requestAt     int64  // when the last request was handed to the kernel, or listening began
@@ -84,6 +84,9 @@ type phases struct {
 	tlsEndedAt    int64  // later than the poll that told of its last bytes by what we computed since
 	kernelRTT     uint32 // microseconds
 }
+
+// isHeartbeat reports that these are the phases of a heartbeat, not of the life of a connection.
+func (p *phases) isHeartbeat() bool { return p.dialedAt == 0 && p.dueAt != 0 }
 
 // insert takes a row for a new connection, in INIT, with a flight.
 func (t *table) insert(id uint64, remote socket.Addr, profile uint16) uint32 {

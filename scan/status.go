@@ -24,13 +24,22 @@ type judgement struct {
 //
 // An exchange that could judge what it had heard when the connection failed has the last word: a reset or a deadline takes
 // nothing from an answer that lacked nothing. Without a finding there was no exchange, or it heard nothing.
-func (s *Scan) statusOf(o *engine.Outcome) judgement {
+func (s *Scan) statusOf(o *engine.Outcome) judgement { return judgementOf(o, &s.limits) }
+
+// Judge is what a record would say of an outcome: its status, whose fault it is, and why in a few words for a person. limits
+// are the engine's, with defaults filled in. It is for those who have outcomes and no scan (package bench), so that a word
+// means the same everywhere.
+func Judge(o *engine.Outcome, limits *engine.Limits) (report.Status, report.Side, string) {
+	j := judgementOf(o, limits)
+	return j.status, j.side, j.text
+}
+
+func judgementOf(o *engine.Outcome, limits *engine.Limits) judgement {
 	if o.Conclusion.Finding != nil && o.Conclusion.Verdict != protocol.Unfinished {
 		return ofConclusion(&o.Conclusion)
 	}
-	limits := &s.limits
 	switch o.Cause {
-	case engine.Answered, engine.Parked:
+	case engine.Answered, engine.Parked, engine.HeartbeatAnswered:
 		return ofConclusion(&o.Conclusion)
 	case engine.ConnectFailed:
 		return ofConnectErrno(o.Call, o.Errno)

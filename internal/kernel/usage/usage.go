@@ -3,7 +3,8 @@
 //
 //   - cpu: getrusage(2) of the whole process;
 //   - resident: the bytes in RAM now, or Unknown;
-//   - threads: the OS threads now, or Unknown.
+//   - threads: the OS threads now, or Unknown;
+//   - tcp: what all of TCP holds now, or Unknown.
 //
 // What a process used between two moments is the difference of two readings.
 package usage
@@ -51,3 +52,15 @@ func CPU() (time.Duration, error) {
 
 // Threads reads the number of OS threads alone, or Unknown.
 func Threads() int64 { return threads() }
+
+// TCP is what the kernel holds for TCP over IPv4 and IPv6 together, of all processes in this network namespace: a
+// connection over loopback has both of its ends in it. Either may be Unknown.
+type TCP struct {
+	// Sockets is the number of TCP sockets over IPv4 in use, listeners included and TIME_WAIT not.
+	Sockets int64
+	// Memory is what their buffers hold, in bytes, in whole pages. The sockets themselves are not in it: some 4 KiB each.
+	Memory int64
+}
+
+// ReadTCP reads it.
+func ReadTCP() TCP { return tcp() }

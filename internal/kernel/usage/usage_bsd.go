@@ -7,3 +7,5 @@ package usage
 func resident() int64 { return Unknown }
 
 func threads() int64 { return Unknown }
+
+func tcp() TCP { return TCP{Sockets: Unknown, Memory: Unknown} }

@@ -1,0 +1,184 @@
+package plan
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"strconv"
+	"sync"
+	"time"
+
+	"sonde/internal/kernel/socket"
+	"sonde/probes/secure"
+	"sonde/target"
+)
+
+// ErrNoTarget says that what was named gives no target.
+var ErrNoTarget = errors.New("there is no target")
+
+// Options names the targets, as package target has them.
+type Options struct {
+	Args, Files []string
+	Stdin       io.Reader
+	Ports       []target.PortRange
+	// Port is that of targets that name none, if Ports is empty; 0: they have to.
+	Port    uint16
+	Exclude *target.Set
+	Family  target.Family
+	// AllIPs takes every address of a name, not the first alone.
+	AllIPs bool
+	// Seed chooses the order of blocks and ranges.
+	Seed uint64
+	// ServerName is asked of every target instead of its own name, unless it is empty.
+	ServerName string
+	// Sources are the local addresses to dial from.
+	Sources []netip.Addr
+	// Most ends the reading after so many targets, since no more are needed; 0, or above MaxTargets, is MaxTargets.
+	Most int
+	// Lookup resolves names; default the system's resolver.
+	Lookup target.LookupFunc
+}
+
+// Load reads the targets and resolves their names. Of a target that is named twice one is taken; what is excluded is left
+// out. An entry that gives no target is a *target.InputError: unlike a scan, a load of which a part is missing is another
+// load.
+func Load(ctx context.Context, o Options) (*Plan, error) {
+	if o.Most <= 0 || o.Most > MaxTargets {
+		o.Most = MaxTargets
+	}
+	named, err := read(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	addrs, err := resolve(ctx, o, named)
+	if err != nil {
+		return nil, err
+	}
+	var targets []Target
+	seen := make(map[netip.AddrPort]bool)
+	for i := range named {
+		for _, addr := range addrs[i] {
+			t := named[i]
+			t.Addr = addr
+			at := netip.AddrPortFrom(addr, t.Port)
+			if seen[at] || o.Exclude != nil && o.Exclude.Contains(addr) {
+				continue
+			}
+			seen[at] = true
+			made, err := newTarget(&t, o.ServerName)
+			if err != nil {
+				return nil, err
+			}
+			targets = append(targets, made)
+		}
+	}
+	return New(targets, o.Sources)
+}
+
+// newTarget is the destination that t names, whose address is known.
+func newTarget(t *target.Target, serverName string) (Target, error) {
+	made := Target{Addr: netip.AddrPortFrom(t.Addr, t.Port)}
+	if !target.Routable(t.Addr) {
+		return made, fmt.Errorf("%s has the address %v, which can't be connected to", t.Domain, t.Addr)
+	}
+	zone, err := zoneOf(t.Addr)
+	if err != nil {
+		return made, err
+	}
+	made.remote = socket.AddrFrom(made.Addr, zone)
+	made.SNI, made.Identity = secure.Names(t, serverName)
+	return made, nil
+}
+
+// read reads the targets, with names not resolved.
+func read(ctx context.Context, o Options) (named []target.Target, err error) {
+	in, err := target.Open(target.Options{
+		Args: o.Args, Files: o.Files, Stdin: o.Stdin, Ports: o.Ports, Exclude: o.Exclude, Seed: o.Seed,
+		Probes: []target.Choice{{Name: "tcp", Port: o.Port}},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("open the targets: %w", err)
+	}
+	defer in.Close() // files that were only read
+	for len(named) < o.Most && ctx.Err() == nil {
+		var t target.Target
+		err := in.Next(&t)
+		var bad *target.InputError
+		switch {
+		case err == io.EOF:
+			return named, nil
+		case errors.As(err, &bad) && bad.Fault == target.Excluded:
+		case errors.As(err, &bad):
+			return nil, bad
+		case err != nil:
+			return nil, fmt.Errorf("read the targets: %w", err)
+		default:
+			named = append(named, t)
+		}
+	}
+	return named, ctx.Err()
+}
+
+// resolve returns the addresses of each target.
+func resolve(ctx context.Context, o Options, named []target.Target) ([][]netip.Addr, error) {
+	r := target.NewResolver(target.ResolverOptions{Lookup: o.Lookup})
+	defer r.Close()
+	addrs := make([][]netip.Addr, len(named))
+	var mu sync.Mutex // guards failed
+	var failed error
+	fail := func(err error) {
+		mu.Lock()
+		defer mu.Unlock()
+		if failed == nil {
+			failed = err
+		}
+	}
+	var open sync.WaitGroup
+	for i := range named {
+		if named[i].Addr.IsValid() {
+			addrs[i] = []netip.Addr{named[i].Addr}
+			continue
+		}
+		open.Add(1)
+		err := r.Submit(ctx, named[i].Domain, o.Family, func(found []netip.Addr, _ time.Duration, err error) {
+			defer open.Done()
+			switch {
+			case err != nil:
+				fail(fmt.Errorf("resolve %s: %w", named[i].Domain, err))
+			case o.AllIPs:
+				addrs[i] = found
+			default:
+				addrs[i] = found[:1]
+			}
+		})
+		if err != nil {
+			open.Done()
+			fail(fmt.Errorf("resolve %s: %w", named[i].Domain, err))
+			break
+		}
+	}
+	open.Wait()
+	return addrs, failed
+}
+
+// zoneOf is the interface index of an address's zone (RFC 4007 s.11), 0 for an address that needs none.
+func zoneOf(addr netip.Addr) (uint32, error) {
+	name := addr.Zone()
+	if name == "" {
+		if addr.Is6() && addr.IsLinkLocalUnicast() {
+			return 0, fmt.Errorf("%v is link-local: name its interface, as in %v%%eth0", addr, addr)
+		}
+		return 0, nil
+	}
+	if index, err := strconv.ParseUint(name, 10, 32); err == nil {
+		return uint32(index), nil
+	}
+	iface, err := net.InterfaceByName(name)
+	if err != nil {
+		return 0, fmt.Errorf("%v: this machine has no interface %q", addr, name)
+	}
+	return uint32(iface.Index), nil
+}

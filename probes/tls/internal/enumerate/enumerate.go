@@ -12,6 +12,9 @@
 // once more the refusal counts. Else, and when a connection can't be had or an answer does not come in time, the
 // enumeration stops, keeps what it has and says that it is incomplete.
 //
+// A server of TLS 1.2 and below that takes an offer and whose flight can't be read as far as its group has refused nothing
+// either: the enumeration goes on to the next question, and says that groups are missing.
+//
 // # What can't be seen
 //
 // Which groups are taken in TLS 1.2 depends on the certificate: a server with an ECDSA certificate refuses every hello
@@ -129,7 +132,7 @@ func (e *Exchange) OnFrame(f protocol.Frame) protocol.Step {
 		return protocol.Step{}
 	}
 	if !over {
-		e.got = answer{}
+		e.got.cutOff()
 	}
 	e.answered()
 	return protocol.Step{Then: protocol.Done}
@@ -172,14 +175,14 @@ func (e *Exchange) OnEnd(end protocol.End, rest []byte, err error) {
 			e.interrupted(closedBy(end))
 			return
 		}
-		e.got = answer{}
+		e.got.cutOff()
 		if !e.spoken {
 			e.verdict, e.reason = conclude.Ended(end, err, "the server's hello")
 		}
 		e.bare(end)
 	case protocol.EndMalformed, protocol.EndTooLarge:
 		if e.spoken {
-			e.got = answer{}
+			e.got.cutOff()
 			e.answered()
 			return
 		}
@@ -207,7 +210,10 @@ func (e *Exchange) Conclusion() protocol.Conclusion {
 	facts := &tlsfacts.Facts{
 		Depth: probes.DepthHello, SNI: e.name, FirstBytes: e.firstBytes, Enum: e.plan.result(),
 	}
-	facts.Enum.Incomplete, facts.Enum.Connections = e.incomplete, e.connections
+	facts.Enum.Connections = e.connections
+	if e.incomplete != "" {
+		facts.Enum.Incomplete = e.incomplete
+	}
 	c := protocol.Conclusion{Verdict: e.verdict, Reason: e.reason}
 	switch {
 	case e.cut:
@@ -230,7 +236,7 @@ func (e *Exchange) bare(end protocol.End) {
 	switch {
 	case e.doubted:
 		e.interrupted(closedBy(end))
-	case e.taken != nil:
+	case e.taken != nil && !e.got.half: // what took the offer refuses nothing
 		e.asking, e.doubted = false, true
 		e.current = *e.taken
 		e.more = e.mayDial()

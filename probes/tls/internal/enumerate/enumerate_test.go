@@ -261,6 +261,52 @@ func TestTrouble(t *testing.T) {
 	}
 }
 
+// TestGroupNotTold: a server that takes an offer and breaks off before it names the group refuses none, and nobody may read
+// from the list that it has none.
+func TestGroupNotTold(t *testing.T) {
+	const want = "groups of tls12: no ServerKeyExchange that can be read"
+	certificate := tlswire.AppendRecords(nil, tlswire.RecordHandshake, tlswire.TLS12, []byte{byte(tlswire.HandshakeCertificate), 0xff, 0xff, 0xff})
+	for _, tc := range []struct {
+		name string
+		then []byte // after the ServerHello
+		end  protocol.End
+	}{
+		{"reset", nil, protocol.EndReset},
+		{"closed", nil, protocol.EndOfStream},
+		{"a huge message", certificate, protocol.EndTimeout},
+		{"a huge record", []byte("\x16\x03\x03\xff\xff"), protocol.EndTimeout},
+		{"not TLS any more", []byte("HTTP/1.1 400"), protocol.EndTimeout},
+		{"no ServerKeyExchange", []byte("\x16\x03\x03\x00\x04\x0e\x00\x00\x00"), protocol.EndTimeout},
+		{"a ServerKeyExchange of no sense", []byte("\x16\x03\x03\x00\x05\x0c\x00\x00\x01\x03"), protocol.EndTimeout},
+		{"records without end", bytes.Repeat([]byte("\x15\x03\x03\x00\x02\x01\x70"), maxRecords), protocol.EndTimeout},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			p := policy{
+				versions: versions{tlswire.TLS12},
+				suites:   map[tlswire.Version][]tlswire.CipherSuite{tlswire.TLS12: {ecdheAES128, rsaCBC}},
+				groups:   groups{tlswire.X25519},
+			}
+			good := p.serve(t)
+			facts, c := play(t, all(), 100, func(hello []byte) ([]byte, protocol.End) {
+				said, end := good(hello)
+				if tlswire.ContentType(said[0]) != tlswire.RecordHandshake {
+					return said, end
+				}
+				const size = tlswire.HandshakeHeaderSize + 38 // of its ServerHello
+				said = tlswire.AppendRecords(nil, tlswire.RecordHandshake, tlswire.TLS12, said[tlswire.RecordHeaderSize:][:size])
+				return append(said, tc.then...), tc.end
+			})
+			if c.Verdict != protocol.Success || facts.Enum.Incomplete != want || facts.Enum.Groups != nil {
+				t.Errorf("got verdict %d (%s), incomplete %q, groups %v, want Success, %q", c.Verdict, c.Reason, facts.Enum.Incomplete, facts.Enum.Groups, want)
+			}
+			suites := []tlsfacts.VersionCiphers{{Version: tlswire.TLS12, Ciphers: ciphers{ecdheAES128, rsaCBC}, ServerOrder: tlsfacts.Yes}}
+			if diff := cmp.Diff(suites, facts.Enum.Ciphers); diff != "" {
+				t.Errorf("the suites differ (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
 func TestNothingTaken(t *testing.T) {
 	for _, tc := range []struct {
 		name        string

@@ -24,6 +24,8 @@ type answer struct {
 	suite    tlswire.CipherSuite
 	group    tlswire.Group
 	alert    tlswire.AlertDescription // of a refusal by alert; close_notify, which is 0, if there was none
+	// half says that the offer was taken, by a ServerHello, and the group that was asked for is not (yet) told.
+	half bool
 }
 
 // appendHello appends the hello. The bytes of random are the random and the session ID.
@@ -90,7 +92,7 @@ func (o *offer) read(m tlswire.Message, got *answer) (over bool) {
 		}
 		k, err := tlswire.ParseServerKeyExchange(m.Body(), got.suite, got.version)
 		if err == nil {
-			got.group = groupOf(&k)
+			got.group, got.half = groupOf(&k), false
 			got.accepted = slices.Contains(o.groups, got.group)
 		}
 		return true
@@ -112,9 +114,17 @@ func (o *offer) readHello(h *tlswire.ServerHello, got *answer) (over bool) {
 	case v == tlswire.TLS13:
 		got.accepted = slices.Contains(o.groups, got.group)
 	default:
+		got.half = true
 		return false
 	}
 	return true
+}
+
+// cutOff makes a refusal of an answer that breaks off, unless the offer was taken already.
+func (a *answer) cutOff() {
+	if !a.half {
+		*a = answer{}
+	}
 }
 
 // groupOf is the group of a key exchange before TLS 1.3. A group of RFC 7919 is told by its prime; 0 is another one.

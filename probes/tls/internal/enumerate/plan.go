@@ -145,6 +145,9 @@ func (p *plan) result() *tlsfacts.Enum {
 		}
 	}
 	for _, s := range p.groups {
+		if s.untold {
+			e.Incomplete = "groups of " + s.version.Word() + ": no ServerKeyExchange that can be read"
+		}
 		for _, g := range s.found {
 			if !slices.Contains(e.Groups, g) {
 				e.Groups = append(e.Groups, g)

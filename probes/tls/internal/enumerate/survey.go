@@ -214,6 +214,7 @@ type groupSurvey struct {
 	suites  []tlswire.CipherSuite
 	rest    []tlswire.Group
 	found   []tlswire.Group
+	untold  bool // an offer was taken, and the group can't be read
 }
 
 func (s *groupSurvey) ask() (offer, bool) {
@@ -222,7 +223,7 @@ func (s *groupSurvey) ask() (offer, bool) {
 
 func (s *groupSurvey) hear(a answer) {
 	if !a.accepted {
-		s.rest = nil
+		s.rest, s.untold = nil, a.half
 		return
 	}
 	s.found = append(s.found, a.group)

@@ -27,7 +27,7 @@ func (o *scanOptions) checkIdleFlags() error {
 	for _, name := range slices.Concat(named, byURL) {
 		p, _ := builtin.Find(name)
 		for _, flag := range p.About().Options {
-			heeded[flag] = true
+			heeded[flag] = heeded[flag] || name != tlsProbe || !o.judgesNothing(flag)
 		}
 	}
 	if o.mayHaveTLSBelow(named) {
@@ -42,13 +42,48 @@ func (o *scanOptions) checkIdleFlags() error {
 		case !o.p.parsed.given[flag[2:]]:
 		case isDecisive && !heeded[flag]:
 			return &usageError{flag + " is for --probe tls, which is not among the probes", "add --probe tls"}
-		case isDecisive && !slices.Contains(named, tlsProbe):
+		case isDecisive && !slices.Contains(named, tlsProbe) && o.hasOthersThan(tlsProbe):
 			o.p.stderr.warn("%s is for --probe tls, which is not among the probes: it works on tls:// targets only", flag)
+		case !heeded[flag] && o.judgesNothing(flag):
+			o.p.stderr.warn("%s has no effect: %s judges no certificate", flag, o.manyHellos())
 		case !heeded[flag]:
 			o.p.stderr.warn("%s has no effect: of the probes chosen none heeds it (%s)", flag, strings.Join(heeding(flag), ", "))
 		}
 	}
 	return nil
+}
+
+// checkDepth refuses a whole handshake where none is made: hellos alone are sent.
+func (o *scanOptions) checkDepth() error {
+	asked := o.manyHellos()
+	if asked == "" || !o.p.parsed.given["tls-depth"] || o.cfg.Options.TLS.Depth != probes.DepthFull {
+		return nil
+	}
+	return &usageError{"--tls-depth full does not go with " + asked + ", which makes no handshake and judges no certificate", "scan twice, with one of them at a time"}
+}
+
+// manyHellos is the flag that has the tls probe ask by many hellos and go no further; "" without one.
+func (o *scanOptions) manyHellos() string {
+	switch t := &o.cfg.Options.TLS; {
+	case t.JARM:
+		return "--jarm"
+	case t.Enum.Versions || t.Enum.Ciphers || t.Enum.Groups:
+		return "--tls-enum"
+	}
+	return ""
+}
+
+// judgesNothing reports whether the tls probe passes over a flag that says what to trust, as it judges no certificate.
+func (o *scanOptions) judgesNothing(flag string) bool {
+	return flag == "--cacert" && o.manyHellos() != ""
+}
+
+// hasOthersThan reports whether a target may be something else than a URL of the probe's scheme.
+func (o *scanOptions) hasOthersThan(scheme string) bool {
+	return len(o.cfg.InputFiles) > 0 || slices.ContainsFunc(o.cfg.Args, func(arg string) bool {
+		s, _, ok := strings.Cut(arg, "://")
+		return !ok || !strings.EqualFold(s, scheme)
+	})
 }
 
 // namedProbes are the probes that flags choose.

@@ -142,6 +142,9 @@ func (o *scanOptions) complete(args []string) error {
 	}
 	o.completeFormat()
 	o.completeInput()
+	if err := o.checkDepth(); err != nil {
+		return err
+	}
 	if err := o.checkIdleFlags(); err != nil {
 		return err
 	}

@@ -78,7 +78,7 @@ func (o *probesOptions) detail(about probes.About) string {
 	}
 	h.head("Flags it heeds")
 	if len(about.Options) == 0 {
-		h.line("  none")
+		h.line("  none of its own")
 	}
 	specs := scanFlags(&scanOptions{p: o.p})
 	for i := range specs {
@@ -87,6 +87,9 @@ func (o *probesOptions) detail(about probes.About) string {
 				h.flag(&specs[i])
 			}
 		}
+	}
+	if about.Name != tlsProbe {
+		h.indented("  ", "over TLS also what is offered and believed, from --sni to --pem: `sonde probes "+tlsProbe+"` lists it")
 	}
 	h.head("Fields of its result")
 	if len(about.Reports) == 0 {

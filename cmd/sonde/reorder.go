@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -138,6 +139,12 @@ func (r *reorderer) unknown(as, word string) error {
 		}
 	}
 	e := &usageError{text: "unknown flag " + as}
+	for i := range r.specs {
+		if slices.Contains(r.specs[i].aka, word) {
+			e.hint = didYouMean("--" + r.specs[i].name)
+			return e
+		}
+	}
 	if near := nearest(word, names); near != "" {
 		e.hint = didYouMean("--" + near)
 	}

@@ -224,11 +224,24 @@ func checkProbe(name string) error {
 	if _, ok := builtin.Find(name); ok {
 		return nil
 	}
-	hint := didYouMean(nearest(name, probeNames()))
+	hint := hintForProbe(strings.ToLower(name))
 	if hint == "" {
 		hint = "sonde probes lists them"
 	}
 	return &valueError{fmt.Sprintf("there is no probe %q: want %s", name, orList(probeNames())), hint}
+}
+
+// hintForProbe says which probe is most likely meant by a name that is none's.
+func hintForProbe(name string) string {
+	if name == "ssl" {
+		return didYouMean(tlsProbe)
+	}
+	for _, p := range builtin.All() {
+		if about := p.About(); slices.Contains(about.TLSSchemes, name) {
+			return fmt.Sprintf("did you mean --probe %s --tls? A target %s://HOST is the same", about.Name, name)
+		}
+	}
+	return didYouMean(nearest(name, probeNames()))
 }
 
 func (o *scanOptions) addTrigger(value string) error {

@@ -109,7 +109,7 @@ func check(cfg *tls.Config) error {
 	}
 	for _, g := range cfg.CurvePreferences {
 		if !slices.Contains(groups(), g) {
-			return fmt.Errorf("group %v: crypto/tls does not have it", g)
+			return fmt.Errorf("group %v: crypto/tls does not have it; --probe tls --tls-depth hello offers any group", groupName(g))
 		}
 	}
 	// The hello is written, the first Read fails, and that is all.
@@ -141,4 +141,19 @@ func groups() []tls.CurveID {
 		tls.X25519MLKEM768, tls.SecP256r1MLKEM768, tls.SecP384r1MLKEM1024,
 		tls.X25519, tls.CurveP256, tls.CurveP384, tls.CurveP521,
 	}
+}
+
+// groupName is the name of a group in the registry, in small letters; its number if the name is not known here. crypto/tls
+// knows those that it has itself.
+func groupName(g tls.CurveID) string {
+	switch g {
+	case 30:
+		return "x448" // RFC 8422 s.5.1.1
+	case 256, 257, 258, 259, 260:
+		return [...]string{"ffdhe2048", "ffdhe3072", "ffdhe4096", "ffdhe6144", "ffdhe8192"}[g-256] // RFC 7919 s.2
+	}
+	if slices.Contains(groups(), g) {
+		return g.String()
+	}
+	return fmt.Sprintf("0x%04x", uint16(g))
 }

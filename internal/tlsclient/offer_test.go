@@ -75,7 +75,7 @@ func TestOfferRefused(t *testing.T) {
 		{"turned round", Offer{MinVersion: tls.VersionTLS13, MaxVersion: tls.VersionTLS12}, "no supported versions"},
 		{"unknown suite", Offer{Suites: []uint16{0x1234}}, "suite 0x1234"},
 		{"suite of TLS 1.3", Offer{Suites: []uint16{tls.TLS_AES_128_GCM_SHA256}}, "can't choose it"},
-		{"unknown group", Offer{Groups: []tls.CurveID{30}}, "group CurveID(30)"},
+		{"unknown group", Offer{Groups: []tls.CurveID{30}}, "group x448"},
 		{"hybrid below TLS 1.3", Offer{Groups: []tls.CurveID{tls.X25519MLKEM768}, MaxVersion: tls.VersionTLS12}, ""},
 		{"empty protocol", Offer{ALPN: []string{""}}, "NextProtos"},
 		{"long protocol", Offer{ALPN: []string{strings.Repeat("x", 256)}}, "NextProtos"},
@@ -96,5 +96,14 @@ func TestOfferRefused(t *testing.T) {
 				t.Errorf("got %v, want %q", err, tt.want)
 			}
 		})
+	}
+}
+
+// TestGroupName: a group that crypto/tls lacks is named as the user named it.
+func TestGroupName(t *testing.T) {
+	for id, want := range map[tls.CurveID]string{30: "x448", 256: "ffdhe2048", 260: "ffdhe8192", tls.X25519: "X25519", 0x1234: "0x1234"} {
+		if got := groupName(id); got != want {
+			t.Errorf("group %d: got %q, want %q", uint16(id), got, want)
+		}
 	}
 }

@@ -1,0 +1,58 @@
+package result
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"sonde/internal/histogram"
+)
+
+// IntervalLength is how long an interval is.
+const IntervalLength = time.Second
+
+// Interval is a second of a load's time, in one process or several together.
+type Interval struct {
+	// Index counts the intervals from the load's start, which is the same moment for all processes.
+	Index int `json:"index"`
+	// Held is how many connections stood at its end, InFlight how many were between dial and verdict.
+	Held     uint64 `json:"held"`
+	InFlight uint64 `json:"in_flight"`
+	// Opened, Lost, Operations and Failed are how many there were in it: connections established, connections that stood and
+	// were lost, operations that ended well (those of the warm-up too), and all that failed.
+	Opened     uint64 `json:"opened"`
+	Lost       uint64 `json:"lost"`
+	Operations uint64 `json:"operations"`
+	Failed     uint64 `json:"failed"`
+	// WarmUp says that its operations count for nothing.
+	WarmUp bool `json:"warm_up,omitempty"`
+	// Latency is of its operations, by the phase that is the load's own: Latency for hold and request, Connect, TLS or
+	// TLSResumed for handshakes. nil if there were none.
+	Latency *histogram.Compact `json:"latency_us,omitempty"`
+	// CPU is what was used in it, Resident the memory in RAM at its end, in bytes, -1 where that is not known.
+	CPU      time.Duration `json:"cpu_ns"`
+	Resident int64         `json:"resident"`
+}
+
+// AddInterval counts what another process, or the same, has to say of an interval.
+func (p *Part) AddInterval(other *Interval) {
+	at, found := slices.BinarySearchFunc(p.Intervals, other.Index, func(i Interval, index int) int { return cmp.Compare(i.Index, index) })
+	if !found {
+		p.Intervals = slices.Insert(p.Intervals, at, *other)
+		return
+	}
+	p.Intervals[at].merge(other)
+}
+
+func (i *Interval) merge(o *Interval) {
+	i.Held += o.Held
+	i.InFlight += o.InFlight
+	i.Opened += o.Opened
+	i.Lost += o.Lost
+	i.Operations += o.Operations
+	i.Failed += o.Failed
+	i.WarmUp = i.WarmUp || o.WarmUp
+	i.Latency = i.Latency.Plus(o.Latency)
+	i.CPU += o.CPU
+	i.Resident = sumKnown(i.Resident, o.Resident)
+}

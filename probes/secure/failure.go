@@ -30,7 +30,7 @@ func (e *exchange) explain(err error) failure {
 		// Whoever encrypts the hello does not want to go on without.
 		f.verdict, f.reason = protocol.HandshakeRefused, "ECH rejected"
 	case tlsclient.NotTLS:
-		f.verdict, f.reason = protocol.NotSpoken, notTLS
+		f.verdict, f.reason = protocol.NotSpoken, tlsfacts.NotTLS
 	case tlsclient.TooLarge:
 		f.verdict = protocol.OverLimit
 	case tlsclient.BadCertificate:
@@ -61,9 +61,9 @@ func (e *exchange) during() string {
 	case e.reuse.second():
 		return "in the TLS handshake"
 	case e.facts.Version != 0:
-		return "after the ServerHello"
+		return "after " + tlsfacts.TheHello
 	}
-	return "before a ServerHello"
+	return "before " + tlsfacts.TheHello
 }
 
 // onFailure makes the verdict on a handshake that failed. One that was cut off is left to OnEnd.
@@ -108,7 +108,7 @@ func (e *exchange) onCut(end protocol.End, rest []byte, err error) {
 	case protocol.EndNoConnection:
 		e.verdict, e.reason = protocol.Unfinished, "none"
 	case protocol.EndMalformed: // only of the records that reuse reads itself
-		e.verdict, e.reason = protocol.NotSpoken, notTLS
+		e.verdict, e.reason = protocol.NotSpoken, tlsfacts.NotTLS
 	case protocol.EndTooLarge:
 		e.verdict, e.reason = protocol.OverLimit, err.Error()
 	default:
@@ -119,13 +119,10 @@ func (e *exchange) onCut(end protocol.End, rest []byte, err error) {
 		e.reason = onSecond + e.reason
 	case len(e.facts.FirstBytes) > 0 && end != protocol.EndCancelled && end != protocol.EndNoConnection:
 		// Too few for crypto/tls to have looked at, which wants a whole header.
-		e.verdict, e.reason = protocol.NotSpoken, notTLS
+		e.verdict, e.reason = protocol.NotSpoken, tlsfacts.NotTLS
 	}
 	e.leave()
 }
-
-// notTLS is the reason for bytes that are none of TLS'.
-const notTLS = "not TLS"
 
 // onSilence is the end of a connection on which nothing was to be said behind the handshake, but the server's last word was
 // awaited.

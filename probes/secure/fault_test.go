@@ -61,14 +61,14 @@ func TestFaults(t *testing.T) {
 		reason  string
 		want    map[string]any // nil: no finding
 	}{
-		{"closes at once", "", protocol.Closed, "closed before a ServerHello", nil},
-		{"half a record", "\x16\x03\x03\x00", protocol.Closed, "closed before a ServerHello", map[string]any{"tls_version": nil}},
+		{"closes at once", "", protocol.Closed, "closed before the ServerHello", nil},
+		{"half a record", "\x16\x03\x03\x00", protocol.Closed, "closed before the ServerHello", map[string]any{"tls_version": nil}},
 		{"closes after the ServerHello", hello(t, ecdsaSuite, nil), protocol.Closed, "closed after the ServerHello",
 			map[string]any{"tls_version": "tls12", "cipher": "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256", "verified": nil, "verify_error": nil}},
 		{"alert", "\x15\x03\x03\x00\x02\x02\x28", protocol.HandshakeRefused, "alert handshake_failure", map[string]any{"alert": "handshake_failure"}},
 		{"alert without a name", "\x15\x03\x03\x00\x02\x02\x63", protocol.HandshakeRefused, "alert 0x63", map[string]any{"alert": "0x63"}},
-		{"warning, then the end", "\x15\x03\x03\x00\x02\x01\x70", protocol.Closed, "closed before a ServerHello", map[string]any{"alert": nil}},
-		{"close_notify", "\x15\x03\x03\x00\x02\x01\x00", protocol.Closed, "closed before a ServerHello", map[string]any{"alert": nil}},
+		{"warning, then the end", "\x15\x03\x03\x00\x02\x01\x70", protocol.Closed, "closed before the ServerHello", map[string]any{"alert": nil}},
+		{"close_notify", "\x15\x03\x03\x00\x02\x01\x00", protocol.Closed, "closed before the ServerHello", map[string]any{"alert": nil}},
 		{"another protocol", "SSH-2.0-OpenSSH_9.2\r\n", protocol.NotSpoken, "not TLS", map[string]any{"first_bytes": "SSH-2.0-OpenSSH_9.2\r\n"}},
 		{"too little of it", "220", protocol.NotSpoken, "not TLS", map[string]any{"first_bytes": "220"}},
 		{"a suite that was not offered", hello(t, dheSuite, nil), protocol.HandshakeRefused, "cipher suite",

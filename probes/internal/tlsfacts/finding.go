@@ -226,7 +226,7 @@ func (f *Finding) Brief() string {
 	case x.Alert != "":
 		words = append(words, "alert "+x.Alert)
 	case len(x.FirstBytes) > 0:
-		words = append(words, "not TLS")
+		words = append(words, NotTLS)
 	}
 	if x.Enum != nil {
 		words = append(words, x.Enum.brief()...)

@@ -177,7 +177,7 @@ func (e *Exchange) OnEnd(end protocol.End, rest []byte, err error) {
 		}
 		e.got.cutOff()
 		if !e.spoken {
-			e.verdict, e.reason = conclude.Ended(end, err, "the server's hello")
+			e.verdict, e.reason = tlsfacts.Ended(end, err)
 		}
 		e.bare(end)
 	case protocol.EndMalformed, protocol.EndTooLarge:
@@ -187,7 +187,7 @@ func (e *Exchange) OnEnd(end protocol.End, rest []byte, err error) {
 			return
 		}
 		e.more = false
-		e.verdict, e.reason = conclude.Ended(end, err, "the server's hello")
+		e.verdict, e.reason = tlsfacts.Ended(end, err)
 		e.firstBytes = bytes.Clone(rest[:min(len(rest), conclude.MaxReceived)])
 	case protocol.EndNoConnection:
 		e.interrupted("no connection")

@@ -319,11 +319,11 @@ func TestNothingTaken(t *testing.T) {
 		{"handshake_failure", "\x15\x03\x03\x00\x02\x02\x28", 0, protocol.HandshakeRefused, "alert handshake_failure", 5 + 4},
 		{"protocol_version", "\x15\x03\x03\x00\x02\x02\x46", 0, protocol.HandshakeRefused, "alert protocol_version", 5},
 		{"other messages", "\x16\x03\x03\x00\x04\x0e\x00\x00\x00", 0, protocol.HandshakeRefused, "nothing of what was offered is taken", 5},
-		{"closed", "", protocol.EndOfStream, protocol.Closed, "closed before the server's hello", 5},
-		{"reset", "", protocol.EndReset, protocol.Unfinished, "reset before the server's hello", 5},
+		{"closed", "", protocol.EndOfStream, protocol.Closed, "closed before the ServerHello", 5},
+		{"reset", "", protocol.EndReset, protocol.Unfinished, "reset before the ServerHello", 5},
 		{"silent", "", protocol.EndTimeout, protocol.Unfinished, "timeout after 1 connection", 1},
 		{"a warning and silence", "\x15\x03\x03\x00\x02\x01\x70", protocol.EndTimeout, protocol.Unfinished, "timeout after 1 connection", 1},
-		{"another protocol", "220 mail.test ESMTP\r\n", 0, protocol.NotSpoken, "not tls", 1},
+		{"another protocol", "220 mail.test ESMTP\r\n", 0, protocol.NotSpoken, "not TLS", 1},
 		{"a huge record", "\x16\x03\x03\xff\xff", 0, protocol.OverLimit, "", 1},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -204,7 +204,7 @@ func (e *exchange) awaited() string {
 	case awaitCertificate:
 		return "the certificates"
 	}
-	return "the ServerHello"
+	return tlsfacts.TheHello
 }
 
 // onAlert takes an alert. Below TLS 1.3 a warning ends nothing (RFC 5246 s.7.2.2; unrecognized_name is a common one, RFC
@@ -279,9 +279,10 @@ func (e *exchange) judge() {
 }
 
 func (e *exchange) OnEnd(end protocol.End, rest []byte, err error) {
-	e.verdict, e.reason = conclude.Ended(end, err, e.awaited())
 	heard := e.facts != nil
-	if !heard && len(rest) == 0 {
+	if heard {
+		e.verdict, e.reason = conclude.Ended(end, err, e.awaited())
+	} else if e.verdict, e.reason = tlsfacts.Ended(end, err); len(rest) == 0 {
 		return
 	}
 	e.begin()

@@ -132,7 +132,7 @@ func (e *Exchange) OnEnd(end protocol.End, rest []byte, err error) {
 		}
 	}
 	if !e.spoken {
-		e.verdict, e.reason = conclude.Ended(end, err, "the server's hello")
+		e.verdict, e.reason = tlsfacts.Ended(end, err)
 		if end == protocol.EndNoConnection {
 			e.verdict, e.reason = protocol.Unfinished, "no connection for the next hello"
 		}

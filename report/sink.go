@@ -1,6 +1,9 @@
 package report
 
-import "fmt"
+import (
+	"cmp"
+	"fmt"
+)
 
 // Format is how records are written.
 type Format uint8
@@ -29,10 +32,13 @@ func ParseFormat(word string) (Format, error) {
 
 // Style is how a text for a person is to look. The zero Style suits any terminal.
 type Style struct {
-	Width int  // columns of the terminal; 0 means 80
+	Width int  // columns of the terminal; 0 means 80, Unbounded none
 	Color bool // colour by SGR sequences (ECMA-48 s.8.3.117)
 	ASCII bool // no character outside ASCII of our own; a peer's text keeps its letters
 }
+
+// Unbounded is the Width of what is no terminal, such as a file or a pipe: a table's lines are as long as they need to be.
+const Unbounded = -1
 
 func (s Style) width() int {
 	if s.Width <= 0 {
@@ -49,40 +55,85 @@ type encoder interface {
 
 // LineSink writes records in one format to a [LineWriter], a record a line. It owns the LineWriter from NewSink on.
 type LineSink struct {
-	w   *LineWriter
-	enc encoder
+	w     *LineWriter
+	enc   encoder
+	table *textEncoder // enc, until the columns of a table are chosen by what is in held
+	held  []textRow
 }
 
 var _ Sink = (*LineSink)(nil)
 
+// heldRows is how many records a table waits for at most before it chooses its columns: a screen of them.
+const heldRows = 50
+
 // NewSink returns a sink that writes f to w, after a header line if the format has one and w is fresh. style matters to
-// Text only. Nothing reaches the output before a Flush or a full buffer.
+// Text only. Nothing reaches the output before a Flush or a full buffer. The columns of a table are chosen by the records
+// before the first Flush, 50 of them at most; the sink keeps what it shows of them until then.
 func NewSink(w *LineWriter, f Format, style Style) *LineSink {
 	s := &LineSink{w: w}
 	switch f {
 	case CSV:
 		s.enc = &csvEncoder{}
 	case Text:
-		s.enc = newTextEncoder(style)
+		s.table = newTextEncoder(style)
+		s.enc = s.table
+		return s
 	default:
 		s.enc = jsonEncoder{}
 	}
-	if header := s.enc.appendHeader(w.AvailableBuffer()); len(header) > 0 && w.Fresh() {
-		_ = w.WriteHeader(header) // the LineWriter keeps its error for the next call
-	}
+	s.writeHeader()
 	return s
+}
+
+func (s *LineSink) writeHeader() {
+	if header := s.enc.appendHeader(s.w.AvailableBuffer()); len(header) > 0 && s.w.Fresh() {
+		_ = s.w.WriteHeader(header) // the LineWriter keeps its error for the next call
+	}
 }
 
 // Write implements [Sink]. Its error is a *WriteError.
 func (s *LineSink) Write(r *Record) error {
-	return s.w.WriteLine(s.enc.appendRecord(s.w.AvailableBuffer(), r))
+	if s.table == nil {
+		return s.w.WriteLine(s.enc.appendRecord(s.w.AvailableBuffer(), r))
+	}
+	if s.held = append(s.held, s.table.row(r)); len(s.held) < heldRows {
+		return nil
+	}
+	return s.layOut()
+}
+
+// layOut chooses the columns of a table and writes its beginning.
+func (s *LineSink) layOut() error {
+	s.table.layOut(s.held)
+	s.writeHeader()
+	table, held := s.table, s.held
+	s.table, s.held = nil, nil
+	for i := range held {
+		if err := s.w.WriteLine(table.appendRow(s.w.AvailableBuffer(), &held[i])); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Flush implements [Sink]. Call it at least every 100 ms.
-func (s *LineSink) Flush() error { return s.w.Flush() }
+func (s *LineSink) Flush() error {
+	if len(s.held) > 0 {
+		if err := s.layOut(); err != nil {
+			return err
+		}
+	}
+	return s.w.Flush()
+}
 
 // Close implements [Sink].
-func (s *LineSink) Close() error { return s.w.Close() }
+func (s *LineSink) Close() error {
+	var err error
+	if s.table != nil {
+		err = s.layOut()
+	}
+	return cmp.Or(err, s.w.Close())
+}
 
 // Records is the number of records that are in the output for certain; see [LineWriter.Records].
 func (s *LineSink) Records() uint64 { return s.w.Records() }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/netip"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -108,6 +109,8 @@ func TestSinksGolden(t *testing.T) {
 		{"records-120.txt", Text, Style{Width: 120}},
 		{"records-200.txt", Text, Style{Width: 200}},
 		{"records-80-ascii.txt", Text, Style{ASCII: true}},
+		{"records-40.txt", Text, Style{Width: 40}},
+		{"records-pipe.txt", Text, Style{Width: Unbounded}},
 		{"records-100-color.txt", Text, Style{Width: 100, Color: true}},
 	}
 	for _, tt := range tests {
@@ -123,6 +126,90 @@ func TestSinksGolden(t *testing.T) {
 		})
 	}
 }
+
+// TestTableFits: whatever the names and the terminal, no line is wider than it, columns stand below one another, and the end
+// of a target, its port, is there.
+func TestTableFits(t *testing.T) {
+	var records []Record
+	for _, r := range sampleRecords() {
+		records = append(records, r)
+		r.Domain, r.Port = "tls-reset-certificate.sonde.test", 10050
+		records = append(records, r)
+		r.Domain = "日本語日本語日本語日本語日本語日本語日本語日本語日本語.example"
+		records = append(records, r)
+	}
+	color := regexp.MustCompile("\x1b[^m]*m")
+	for width := narrowest; width <= 160; width++ {
+		for _, style := range []Style{{Width: width}, {Width: width, ASCII: true, Color: true}} {
+			lines := strings.Split(color.ReplaceAllString(written(t, Text, style, records), ""), "\n")
+			status := displayWidth(lines[0][:strings.Index(lines[0], "STATUS")])
+			for i, line := range lines[:len(lines)-1] {
+				if n := displayWidth(line); n > width {
+					t.Errorf("line %d: got %d columns, want at most %d: %q", i, n, width, line)
+				}
+				if i == 0 {
+					continue
+				}
+				r := &records[i-1]
+				if at := strings.Index(line, " "+r.Status.String()); at < 0 || displayWidth(line[:at+1]) != status {
+					t.Errorf("width %d: got %q, want the status at column %d", width, line, status)
+				}
+				if target, _, _ := strings.Cut(line, " "); r.Port != 0 && !strings.HasSuffix(target, fmt.Sprint(":", r.Port)) {
+					t.Errorf("width %d: got the target %q, want its port %d at the end", width, target, r.Port)
+				}
+			}
+		}
+	}
+}
+
+// TestTableGrows: a longer target than those of the first screen widens its column where there is room, and is cut where not.
+func TestTableGrows(t *testing.T) {
+	r := sampleRecords()[0]
+	r.Domain = "a-name-of-two-and-thirty-columns"
+	for _, tt := range []struct {
+		width, status int // the column where STATUS begins
+	}{{Unbounded, 35 + gap + probeWidth + gap}, {120, 35 + gap + probeWidth + gap}, {80, 25 + gap}} {
+		var out bytes.Buffer
+		s := NewSink(NewLineWriter(&out), Text, Style{Width: tt.width})
+		short := sampleRecords()[0]
+		if err := errors.Join(s.Write(&short), s.Flush(), s.Write(&r), s.Write(&short), s.Close()); err != nil {
+			t.Fatal(err)
+		}
+		lines := strings.Split(out.String(), "\n")
+		for _, line := range lines[2:4] {
+			if at := displayWidth(line[:strings.Index(line, "success")]); at != tt.status {
+				t.Errorf("width %d: got %q, want the status at column %d", tt.width, line, tt.status)
+			}
+		}
+	}
+}
+
+// TestTableHoldsFirstRecords: until a flush the records wait for their columns, a screen of them at most; none is lost.
+func TestTableHoldsFirstRecords(t *testing.T) {
+	var out bytes.Buffer
+	s := NewSink(NewLineWriter(&out), Text, Style{})
+	r := fullRecord()
+	for range heldRows + 3 {
+		if err := s.Write(&r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(s.held) != 0 {
+		t.Errorf("got %d records held, want none after %d", len(s.held), heldRows)
+	}
+	if err := s.Close(); err != nil || s.Records() != heldRows+3 {
+		t.Errorf("got %v and %d records, want %d", err, s.Records(), heldRows+3)
+	}
+	s = NewSink(NewLineWriter(&failingWriter{}), Text, Style{})
+	if err := errors.Join(s.Write(&r), s.Flush()); err == nil {
+		t.Error("got no error of a flush, want that of the output")
+	}
+}
+
+// failingWriter takes nothing.
+type failingWriter struct{}
+
+func (failingWriter) Write([]byte) (int, error) { return 0, io.ErrClosedPipe }
 
 // TestCSVReadsBack gives the CSV to a reader that is not ours.
 func TestCSVReadsBack(t *testing.T) {
@@ -192,6 +279,9 @@ func FuzzText(f *testing.F) {
 		r.Domain, r.Tag, r.Probe, r.Error, r.Result = domain, text, brief, text, &stubResult{brief}
 		style := Style{Width: int(width)}
 		table, row := newTextEncoder(style).appendRecord(nil, &r), (&csvEncoder{}).appendRecord(nil, &r)
+		if n := displayWidth(string(table)); n > max(style.width(), narrowest) {
+			t.Fatalf("got %d columns, want at most %d: %q", n, style.width(), table)
+		}
 		if !utf8.Valid(table) || !utf8.Valid(row) {
 			t.Fatalf("%q or %q is not UTF-8", table, row)
 		}

@@ -63,6 +63,7 @@ func tlsRun() *Run {
 func TestWriteSummaryFits(t *testing.T) {
 	run := sampleRun()
 	run.Summary.addResumption(resumed("session-id", 1<<40, 1<<40))
+	run.Engine.InFlightMax, run.Engine.HandshakesMax = 123_456, 98_765
 	colors := regexp.MustCompile("\x1b\\[[0-9]*m")
 	for _, width := range []int{1, summaryMin, 80, 100, summaryMax, 500} {
 		for _, ascii := range []bool{false, true} {

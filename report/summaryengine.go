@@ -7,15 +7,15 @@ func (p *page) engine(e *Engine) {
 	}
 	const indent = len("ENGINE") + gap
 	p.section("ENGINE", indent)
-	p.text(plural(uint64(e.Loops), "loop"), ", at most ", formatCount(e.InFlightMax), " in flight")
+	line := plural(uint64(e.Loops), "loop") + ", at most " + formatCount(e.InFlightMax) + " in flight"
 	if e.HandshakesMax > 0 {
-		p.text(", ", formatCount(e.HandshakesMax), " in a TLS handshake")
+		line += ", " + formatCount(e.HandshakesMax) + " in a TLS handshake"
 	}
 	if e.LoopLag.Count > 0 {
-		p.text(", loop lag p99 ", formatDuration(micros(e.LoopLag.P99), p.style.ASCII),
-			", max ", formatDuration(micros(e.LoopLag.Max), p.style.ASCII))
+		line += ", loop lag p99 " + formatDuration(micros(e.LoopLag.P99), p.style.ASCII) +
+			", max " + formatDuration(micros(e.LoopLag.Max), p.style.ASCII)
 	}
-	p.end()
+	p.wrapped(line, indent, indent)
 	p.buf = appendSpaces(p.buf, indent)
 	p.text("sockets opened ", formatCount(e.Opened), ", closed ", formatCount(e.Closed), ", ")
 	switch leaked := e.Leaked(); {

@@ -3,17 +3,29 @@ package report
 import (
 	"net/netip"
 	"strconv"
+	"strings"
 	"time"
 )
 
-// textEncoder writes a table whose rows stream: its layout depends on the terminal alone and is fixed from the first
-// row on.
+// textEncoder writes a table whose rows stream. Which columns there are is the terminal's width alone; how wide TARGET is,
+// the first rows too. A longer target that comes later widens it from its row on, as far as the terminal allows.
 type textEncoder struct {
 	style    Style
 	ellipsis string
-	target   int  // columns of TARGET
-	wide     bool // room for PROBE and 1ST BYTE
+	shown    textColumns
+	target   int // columns of TARGET now
+	most     int // that it may have
 	scratch  []byte
+}
+
+// textColumns says which columns there are besides TARGET, STATUS and RESULT.
+type textColumns struct{ probe, connect, firstByte, total bool }
+
+// textRow is what a table shows of a record. It shares no memory with it.
+type textRow struct {
+	target, probe, detail string
+	status                Status
+	timing                Timing
 }
 
 // Widths in columns. The longest status has 20, a duration 6.
@@ -24,60 +36,118 @@ const (
 	durationWidth  = 7
 	firstByteWidth = 8
 	wideFrom       = 100 // terminal width from which all columns are shown
-	resultMin      = 10
+	connectFrom    = 72  // from which CONNECT is
+	totalFrom      = 60  // and TOTAL
+	narrowest      = 40  // a narrower terminal is taken for this
+	usualTarget    = len("255.255.255.255:65535")
+	unboundTarget  = 64  // most of TARGET without a terminal
+	unboundDetail  = 400 // and of RESULT
 )
 
 func newTextEncoder(style Style) *textEncoder {
-	e := &textEncoder{style: style, ellipsis: "…", target: len("255.255.255.255:65535"), wide: style.width() >= wideFrom}
+	e := &textEncoder{style: style, ellipsis: "…"}
 	if style.ASCII {
 		e.ellipsis = "..."
 	}
-	if extra := style.width() - wideFrom; extra > 0 {
-		e.target += min(extra/2, 26) // up to the longest IPv6 address with a port, 47
+	width := max(style.width(), narrowest)
+	if style.Width == Unbounded {
+		e.shown, e.most = textColumns{true, true, true, true}, unboundTarget
+	} else {
+		e.shown = textColumns{width >= wideFrom, width >= connectFrom, width >= wideFrom, width >= totalFrom}
+		e.most = (width - e.others()) * 2 / 3 // the rest is RESULT's
 	}
+	e.target = min(usualTarget, e.most)
 	return e
 }
+
+// others are the columns of the cells between TARGET and RESULT, and of the gaps.
+func (e *textEncoder) others() int {
+	n := gap + statusWidth + gap
+	if e.shown.probe {
+		n += probeWidth + gap
+	}
+	if e.shown.connect {
+		n += durationWidth + gap
+	}
+	if e.shown.firstByte {
+		n += firstByteWidth + gap
+	}
+	if e.shown.total {
+		n += durationWidth + gap
+	}
+	return n
+}
+
+// layOut makes TARGET as wide as the first rows want it.
+func (e *textEncoder) layOut(rows []textRow) {
+	for i := range rows {
+		e.widen(displayWidth(string(appendVisible(nil, rows[i].target))))
+	}
+}
+
+func (e *textEncoder) widen(target int) { e.target = min(max(e.target, target), e.most) }
 
 func (e *textEncoder) appendHeader(dst []byte) []byte {
 	dst = e.appendSGR(dst, sgrBold)
 	dst = appendPadded(dst, "TARGET", e.target)
-	if e.wide {
+	if e.shown.probe {
 		dst = appendPadded(dst, "PROBE", probeWidth)
 	}
 	dst = appendPadded(dst, "STATUS", statusWidth)
-	dst = appendRight(dst, "CONNECT", durationWidth)
-	if e.wide {
+	if e.shown.connect {
+		dst = appendRight(dst, "CONNECT", durationWidth)
+	}
+	if e.shown.firstByte {
 		dst = appendRight(dst, "1ST BYTE", firstByteWidth)
 	}
-	dst = appendRight(dst, "TOTAL", durationWidth)
+	if e.shown.total {
+		dst = appendRight(dst, "TOTAL", durationWidth)
+	}
 	dst = append(dst, "RESULT"...)
 	return e.appendSGR(dst, sgrReset)
 }
 
-// appendRecord appends the row of r. A target is never cut, for it must be good to copy: it pushes the rest to the right.
 func (e *textEncoder) appendRecord(dst []byte, r *Record) []byte {
+	row := e.row(r)
+	return e.appendRow(dst, &row)
+}
+
+func (e *textEncoder) row(r *Record) textRow {
+	return textRow{
+		target: strings.Clone(textTarget(r)), probe: strings.Clone(r.Probe), detail: e.detail(r), status: r.Status, timing: r.Timing,
+	}
+}
+
+// appendRow appends a line that is no wider than the terminal. A target that is too long for its column loses its middle:
+// its beginning and its port tell it from others, and the other formats have it whole.
+func (e *textEncoder) appendRow(dst []byte, r *textRow) []byte {
 	start := len(dst)
-	dst, used := appendFitted(dst, textTarget(r), e.style.width(), e.ellipsis)
-	dst = appendSpaces(dst, max(e.target-used, 0)+gap)
-	column := max(e.target, used) + gap
-	if e.wide {
-		probe, used := appendFitted(e.scratch[:0], r.Probe, e.style.width(), e.ellipsis)
-		dst = appendPadded(dst, string(probe), probeWidth)
-		column += max(probeWidth, used) + gap
+	target := string(appendVisible(nil, r.target))
+	e.widen(displayWidth(target))
+	dst = appendPadded(dst, cutMiddle(target, e.target, e.ellipsis), e.target)
+	if e.shown.probe {
+		cell, used := appendFitted(e.scratch[:0], r.probe, probeWidth, e.ellipsis)
+		dst = appendSpaces(append(dst, cell...), probeWidth-used+gap)
 	}
-	dst = e.appendSGR(dst, sgrOf(r.Status))
-	dst = append(dst, r.Status.String()...)
+	dst = e.appendSGR(dst, sgrOf(r.status))
+	dst = append(dst, r.status.String()...)
 	dst = e.appendSGR(dst, sgrReset)
-	dst = appendSpaces(dst, statusWidth-len(r.Status.String())+gap)
-	dst = e.appendDuration(dst, r.Timing.Connect, durationWidth)
-	if e.wide {
-		dst = e.appendDuration(dst, r.Timing.FirstByte, firstByteWidth)
-		column += firstByteWidth + gap
+	dst = appendSpaces(dst, statusWidth-len(r.status.String())+gap)
+	if e.shown.connect {
+		dst = e.appendDuration(dst, r.timing.Connect, durationWidth)
 	}
-	dst = e.appendDuration(dst, r.Timing.Total, durationWidth)
-	column += statusWidth + 2*durationWidth + 3*gap
+	if e.shown.firstByte {
+		dst = e.appendDuration(dst, r.timing.FirstByte, firstByteWidth)
+	}
+	if e.shown.total {
+		dst = e.appendDuration(dst, r.timing.Total, durationWidth)
+	}
+	room := max(e.style.width(), narrowest) - e.target - e.others()
+	if e.style.Width == Unbounded {
+		room = unboundDetail
+	}
 	before := len(dst)
-	dst, _ = appendFitted(dst, e.detail(r), max(e.style.width()-column, resultMin), e.ellipsis)
+	dst, _ = appendFitted(dst, r.detail, room, e.ellipsis)
 	if len(dst) == before { // nothing to say: no blanks at the end of the line
 		for len(dst) > start && dst[len(dst)-1] == ' ' {
 			dst = dst[:len(dst)-1]

@@ -77,6 +77,37 @@ func appendFitted(dst []byte, s string, width int, ellipsis string) (out []byte,
 	return dst, used
 }
 
+// cutMiddle is s, which is visible, in at most width columns: what is longer has ellipsis for its middle. A port at its end
+// stays.
+func cutMiddle(s string, width int, ellipsis string) string {
+	if displayWidth(s) <= width {
+		return s
+	}
+	room := width - displayWidth(ellipsis)
+	if room < 2 {
+		ellipsis, room = "", width
+	}
+	const port = len(":65535")
+	most := room - min(max(room/2, port), room) // columns of the head
+	head, used := 0, 0
+	for i, r := range s {
+		w := displayWidth(string(r))
+		if head = i; used+w > most {
+			break
+		}
+		used += w
+	}
+	tail := len(s)
+	for tail > head {
+		r, size := utf8.DecodeLastRuneInString(s[:tail])
+		if used += displayWidth(string(r)); used > room {
+			break
+		}
+		tail -= size
+	}
+	return s[:head] + ellipsis + s[tail:]
+}
+
 // displayWidth is how many columns a terminal gives to s, which is visible. Characters that join the one before them
 // count as one, so the result may be too large for some scripts, never too small by much.
 func displayWidth(s string) int {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"math/rand/v2"
 	"os"
@@ -239,12 +238,10 @@ func (o *scanOptions) placeBar() {
 
 // recordStyle is how a table of records looks.
 func (o *scanOptions) recordStyle() report.Style {
-	terminal := o.toStdout() && isTerminal(o.p.stdout)
-	var w io.Writer
-	if terminal {
-		w = o.p.stdout
+	if !o.toStdout() || !isTerminal(o.p.stdout) {
+		return report.Style{Width: report.Unbounded, ASCII: asciiOnly()}
 	}
-	return report.Style{Width: widthOf(w), Color: terminal && colorWanted() && !o.p.noColor, ASCII: asciiOnly()}
+	return report.Style{Width: widthOf(o.p.stdout), Color: colorWanted() && !o.p.noColor, ASCII: asciiOnly()}
 }
 
 // listTargets is --dryrun.

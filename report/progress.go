@@ -17,9 +17,13 @@ type Snapshot struct {
 }
 
 // ETA is how long the rest takes if it goes on as it went so far on average; false if that can't be told: no total, or
-// nothing done yet, or more done than there should be.
+// nothing done yet, or more done than there should be, or all that is left is in flight. The last ones are those that
+// answer slowly or never: the average of the others, "0s left", says nothing of them.
 func (s *Snapshot) ETA() (time.Duration, bool) {
 	if s.Done == 0 || s.Total == 0 || s.Done > s.Total || s.Elapsed <= 0 {
+		return 0, false
+	}
+	if left := s.Total - s.Done; left > 0 && left <= s.InFlight {
 		return 0, false
 	}
 	left := float64(s.Total-s.Done) / float64(s.Done) * float64(s.Elapsed)

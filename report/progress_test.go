@@ -32,6 +32,8 @@ func TestProgressLine(t *testing.T) {
 		{"all done", Snapshot{Elapsed: 2 * time.Hour, Done: 10, Total: 10, Exact: true}, "2h00m: 10 of 10 (100%), 0 in flight, 0.0/s"},
 		{"far away", Snapshot{Elapsed: time.Hour, Done: 1, Total: 1 << 63, Exact: true, Rate: 1},
 			"1h00m: 1 of 9,223,372,036,854,775,808 (<0.1%), 0 in flight, 1.0/s, 1000h00m left"},
+		{"all that is left is in flight", Snapshot{Elapsed: 7 * time.Second, Done: 998, Total: 1000, Exact: true, InFlight: 2, Rate: 0},
+			"7s: 998 of 1,000 (99.8%), 2 in flight, 0.0/s"},
 		{"the most frequent four", Snapshot{Statuses: many},
 			"0s: 0, 0 in flight, 0.0/s: connection-closed 25.0%, host-unreachable 25.0%, connection-reset 20.0%, connection-timeout 15.0%"},
 	}

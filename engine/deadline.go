@@ -95,6 +95,13 @@ func (l *loop) onPhaseTimeout(slot uint32, state State) {
 		l.wheel.Set(slot, at)
 		return
 	}
+	if f.resting && f.waitUntil <= l.now && f.targetUntil > l.now && !f.mute {
+		f.waitUntil = 0
+		if ex := l.table.exchanges[l.table.rows[slot].seat]; f.pending == 0 {
+			l.begin(slot, ex)
+			return
+		}
+	}
 	if f.phaseUntil > l.now && f.targetUntil > l.now && !f.mute {
 		l.finish(slot, protocol.EndQuiet, nil, Answered, socket.CallNone, 0)
 		return

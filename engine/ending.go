@@ -54,10 +54,14 @@ func (l *loop) outcome(slot uint32, cause Cause, call socket.Call, errno syscall
 	if first := l.table.firsts[r.seat]; first != nil {
 		phases = first
 	}
-	o := phases.outcome(l.now)
+	ex, now := l.table.exchanges[r.seat], l.now
+	if ex != nil {
+		now = l.clk.Now() // what was said since the poll is part of it
+	}
+	o := phases.outcome(now)
 	o.Kept = phases.dialedAt == 0
 	o.ID, o.Cause, o.State, o.Call, o.Errno = r.id, cause, r.state, call, errno
-	if ex := l.table.exchanges[r.seat]; ex != nil {
+	if ex != nil {
 		o.Conclusion = ex.Conclusion()
 		l.table.exchanges[r.seat] = nil
 	}

@@ -41,7 +41,10 @@ func (l *loop) open(slot uint32) {
 // begin takes the first step of an exchange on an ACTIVE connection.
 func (l *loop) begin(slot uint32, ex protocol.Exchange) {
 	f := l.flight(slot)
-	f.requestAt = l.now
+	if f.firstByteAt == 0 {
+		f.requestAt = l.now
+	}
+	f.resting = false
 	f.phaseUntil = after(l.now, l.profile(slot).Limits.Read)
 	l.rearm(slot)
 	l.take(slot, ex.Begin())
@@ -58,10 +61,10 @@ func (l *loop) take(slot uint32, step protocol.Step) (more bool) {
 		f.quiet = int64(step.Quiet)
 		l.rearm(slot)
 	}
-	if step.Wait > 0 || f.waitUntil != 0 {
+	if f.resting = step.Then == protocol.Pause; f.resting || step.Wait > 0 || f.waitUntil != 0 {
 		f.waitUntil = 0
-		if step.Wait > 0 {
-			f.waitUntil = after(l.clk.Now(), step.Wait)
+		if f.resting || step.Wait > 0 {
+			f.waitUntil = after(l.clk.Now(), max(step.Wait, 0))
 		}
 		l.rearm(slot)
 	}
@@ -93,6 +96,9 @@ func (l *loop) take(slot uint32, step protocol.Step) (more bool) {
 	case protocol.StartTLS:
 		l.startTLS(slot)
 		return false
+	case protocol.Pause:
+		f.phaseUntil = int64(off)
+		l.rearm(slot)
 	}
 	return true
 }
@@ -104,6 +110,7 @@ func (l *loop) noteRequest(slot uint32) {
 		return // its limit covers all of it
 	}
 	now := l.clk.Now()
+	f.askedAt = now
 	if f.firstByteAt == 0 {
 		f.requestAt = now
 	}

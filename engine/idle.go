@@ -35,7 +35,9 @@ func (l *loop) park(slot uint32) {
 		r.nextHeartbeat = after(l.now, profile.Heartbeat)
 	}
 	l.armIdle(slot)
-	l.onIdleReadable(slot) // bytes or a FIN that came with the answer make no new edge
+	if !l.drained {
+		l.onIdleReadable(slot) // bytes or a FIN that came with the answer make no new edge
+	}
 }
 
 func (l *loop) armIdle(slot uint32) {

@@ -37,6 +37,8 @@ type loop struct {
 	handshakes int            // that the loop itself makes now
 	ringFreed  int64          // when a ring was last given back: those that wait for one get on
 	ringCame   bool           // one was given back since resume began
+	fresh      bool           // what is read now was just reported by the poller, and no end of the stream with it
+	drained    bool           // the socket that is read now has been emptied, and any more will make an edge
 
 	observe func(slot uint32, from, to State) // hears of each transition; nil outside tests
 
@@ -138,7 +140,9 @@ func (l *loop) onEvent(ev poller.Event) {
 			l.onWritable(slot)
 		}
 		if inbound && l.isHeard(ev.Token) {
+			l.fresh = ev.Ready&(poller.Readable|poller.Hangup|poller.Failed) == poller.Readable
 			l.hear(slot)
+			l.fresh = false
 		}
 	case Idle:
 		if inbound {
@@ -182,7 +186,8 @@ func (l *loop) goOnAll() {
 			continue
 		}
 		l.table.rows[slot].flags &^= unfinished
-		l.onEvent(poller.Event{Token: token, Ready: poller.Readable | poller.Writable})
+		// Hangup, since the peer may have closed: the poller's word on that may have come and gone.
+		l.onEvent(poller.Event{Token: token, Ready: poller.Readable | poller.Writable | poller.Hangup})
 	}
 	l.spare = turn
 }

@@ -29,6 +29,12 @@ func (l *loop) isHeard(token poller.Token) bool {
 // onReadable reads until the socket is empty, the exchange is over, the share of this batch is used up or no buffer can
 // be had. It returns false when the exchange is over.
 func (l *loop) onReadable(slot uint32) (more bool) {
+	more = l.readOn(slot)
+	l.drained = false
+	return more
+}
+
+func (l *loop) readOn(slot uint32) (more bool) {
 	r, f := &l.table.rows[slot], l.flight(slot)
 	if f.pausedAt != 0 || f.parking || l.table.unsent[r.seat] != nil {
 		return true // resume or onWritable will read
@@ -57,6 +63,9 @@ func (l *loop) onReadable(slot uint32) (more bool) {
 			return false
 		}
 		budget -= got.read
+		// Less than there was room for, right after an edge: the socket is empty, and what comes now makes an edge of its own
+		// (epoll(7), questions and answers, 9). But where the peer has closed there may be no other.
+		l.drained = l.fresh && got.short
 		if got.plain == 0 {
 			if got.control && !l.onControl(slot) {
 				return false
@@ -73,6 +82,9 @@ func (l *loop) onReadable(slot uint32) (more bool) {
 		if l.table.unsent[r.seat] != nil {
 			return true // the exchange hears of nothing until its Send is out: onWritable reads on
 		}
+		if l.drained && f.pending == 0 {
+			return true
+		}
 	}
 	l.goOn(slot)
 	return true
@@ -82,6 +94,7 @@ func (l *loop) onReadable(slot uint32) (more bool) {
 type received struct {
 	read    int   // bytes off the socket
 	plain   int   // bytes for the exchange, now in the ring; the same, without TLS
+	short   bool  // the socket had less than was asked for
 	end     bool  // the peer has ended its side
 	control bool  // TLS records without data for the exchange
 	err     error // what TLS refused
@@ -98,7 +111,7 @@ func (l *loop) receive(slot uint32) (received, syscall.Errno) {
 	if errno == 0 {
 		l.pool.Commit(&f.in, n)
 	}
-	return received{read: n, plain: n, end: n == 0}, errno
+	return received{read: n, plain: n, short: n < len(a)+len(b), end: n == 0}, errno
 }
 
 // noteArrival notes that bytes for the exchange are here.

@@ -269,6 +269,7 @@ func (l *loop) receiveSecured(slot uint32, s *session) (received, syscall.Errno)
 			return received{end: n == 0}, errno
 		}
 		got.read, in = n, l.scratch[:n]
+		got.short = n < len(l.scratch)
 	}
 	records, waiting := s.driver.Records(), len(s.driver.Outgoing())
 	full := false // the ring is; the driver may hold more
@@ -288,6 +289,7 @@ func (l *loop) receiveSecured(slot uint32, s *session) (received, syscall.Errno)
 	l.pool.Commit(&f.in, got.plain)
 	got.control = got.plain == 0 && s.driver.Records() != records
 	s.more = full || got.plain > 0 && got.err != nil // the error is told again, after the data
+	got.short = got.short && !s.more
 	if s.left = nil; len(in) > 0 && s.more {
 		s.left = bytes.Clone(in)
 	}

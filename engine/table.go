@@ -58,6 +58,7 @@ type flight struct {
 	lastByteAt  int64
 	handshakeAt int64 // when the TLS handshake began
 	waitFrom    int64 // in the handshake: since when it is the peer's turn; 0: it is ours
+	askedAt     int64 // when the last request was handed to the kernel
 	phaseUntil  int64 // the limit of the phase: connect, handshake or read
 	targetUntil int64 // the target's whole time budget
 	quiet       int64 // nanoseconds of silence that end the exchange; 0: none
@@ -69,6 +70,7 @@ type flight struct {
 	discarded   uint32        // bytes thrown away while CLOSING
 	pendingCall socket.Call   // that told it
 	mute        bool          // half a request was given up at its limit: nothing more can be said
+	resting     bool          // its exchange is paused, and begins again at waitUntil
 	parking     bool          // its exchange is over; it goes IDLE once all that it sent is written
 }
 

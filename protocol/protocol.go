@@ -88,6 +88,9 @@ const (
 	// [Handshaker] may ask for it. What is in Send goes out in the clear before the handshake (MySQL's request for TLS is
 	// answered by nothing else) and must stay as it is until Conclusion.
 	StartTLS
+	// Pause: nothing is asked and no limit but the target's runs until Step.Wait has passed (at once if it is zero); then Begin
+	// is called again. Frames and the end of the stream are told as ever.
+	Pause
 )
 
 // Step is an exchange's answer to an event. The zero Step goes on reading.
@@ -102,7 +105,7 @@ type Step struct {
 	// the answer has come, and starts anew with each byte. The read limit still holds.
 	Quiet time.Duration
 	// Wait, if above zero, ends the exchange with EndQuiet when so long has passed since this Step without another: for what
-	// a peer may say and need not.
+	// a peer may say and need not. With Pause it is how long that lasts.
 	Wait time.Duration
 }
 
@@ -145,6 +148,15 @@ type Exchange interface {
 	OnEnd(end End, rest []byte, err error)
 	// Conclusion is what the exchange makes of it all. Called once, after a Done or Park step or after OnEnd.
 	Conclusion() Conclusion
+}
+
+// Timed is an Exchange that wants to know when its frames came.
+type Timed interface {
+	Exchange
+	// Arrived is called before OnFrame and OnEnd when bytes have come, with the moment on the engine's clock at which they
+	// did: as the kernel says if it was asked to (KernelTimestamps of a profile), else when the poll returned; never before
+	// the last Send was written. now is the moment of the call.
+	Arrived(at, now int64)
 }
 
 // Verdict is an exchange's judgement of the peer.

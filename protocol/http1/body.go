@@ -36,7 +36,31 @@ func (p *Parser) chooseBody() error {
 		p.left = length
 		p.state = inLength
 	}
+	p.persists = p.state != untilEnd && p.state != switched && p.keepsAlive()
 	return nil
+}
+
+// keepsAlive reads the connection options: "close" ends the connection whatever else there is, and HTTP/1.0 keeps it only
+// if it says so (RFC 9112 s.9.3).
+func (p *Parser) keepsAlive() bool {
+	keep := p.minor > 0
+	for i := range p.fields {
+		f := &p.fields[i]
+		if !p.named(f, "Connection") {
+			continue
+		}
+		for more, list := true, p.value(f); more; {
+			var item []byte
+			item, list, more = cutList(list)
+			switch {
+			case equalFold(item, "close"):
+				return false
+			case equalFold(item, "keep-alive"):
+				keep = true
+			}
+		}
+	}
+	return keep
 }
 
 // contentLength returns the value of Content-Length, -1 if there is none. The same number several times is taken as one

@@ -29,6 +29,10 @@ func (p *Parser) Interim() bool { return p.status/100 == 1 && p.status != 101 }
 // HasBody reports whether Body and End frames follow the Head.
 func (p *Parser) HasBody() bool { return p.hasBody }
 
+// Persistent reports whether the connection carries further responses behind the message of the last Head, as far as the
+// server tells (RFC 9112 s.9.3). False before the first Head, for a body that only the connection's end ends, and for a 101.
+func (p *Parser) Persistent() bool { return p.persists }
+
 // ContentLength is the value of the field of that name, in bytes, or -1 if there is none. In the answer to a HEAD request
 // and in a 304 it tells of a body that is not sent (RFC 9110 s.8.6).
 func (p *Parser) ContentLength() int64 {

@@ -72,6 +72,7 @@ type Parser struct {
 	reasonEnd int   // and ends
 	length    int64 // Content-Length; -1 without
 	hasBody   bool
+	persists  bool
 }
 
 var _ protocol.EndParser = (*Parser)(nil)

@@ -14,14 +14,16 @@ var advice = [NumStatuses]string{
 	NetworkUnreachable: "no route leads there: see `ip route get ADDRESS`; " +
 		"for IPv6 targets, check that this machine has IPv6 at all",
 	TLSTimeout: "the TLS handshake did not end in time: the port may not speak TLS, or the peer is short of CPU",
-	HandshakeError: "no TLS handshake could be agreed on: the port may not speak TLS, " +
+	HandshakeError: "no TLS handshake could be agreed on: the port may not speak TLS, or only after --starttls, " +
 		"or the two sides have no version or algorithm in common",
 	CertificateError: "the certificate did not verify: it is expired, for another name, or of an issuer that is not known here",
-	ProtocolError:    "what the peer said is not that protocol: choose another --probe; `--probe banner` shows what it says",
+	ProtocolError: "what the peer said is not that protocol: choose another --probe; `--probe banner` shows what it says; " +
+		"where TLS was expected, the port may want none, or --starttls first",
 	ApplicationError: "the peer speaks the protocol but did not give the answer wanted: the record's error and result say what it gave",
 	IOTimeout: "connected, but the answer was not whole in time: a slow peer (raise --read-timeout), " +
 		"or one that waits for another --send or --probe",
-	ByteLimit:          "the answer was longer than what is read of one: where the probe heeds it (`sonde probes NAME`), raise --read-bytes, at most 64 KiB; --expect or --frame end it sooner",
+	ByteLimit: "the answer was longer than what is read of one: of banner and http raise --read-bytes, at most 64 KiB, or end it sooner by --expect or --frame; " +
+		"what is read of a TLS handshake (256 KiB a message) and by the other probes is fixed",
 	DNSError:           "the name did not resolve: check its spelling, then this machine's resolver (/etc/resolv.conf)",
 	InvalidInput:       "the entry makes no target: the record's error says why; --dryrun checks a list without sending anything",
 	Blocked:            "excluded by --exclude, --blocklist-file or --exclude-reserved: nothing was sent",

@@ -162,6 +162,35 @@ func TestTableFits(t *testing.T) {
 	}
 }
 
+// TestTableSaysOnce: a result that says no more than the error is not said twice.
+func TestTableSaysOnce(t *testing.T) {
+	r := fullRecord()
+	r.Domain, r.Error, r.Result = "", "not TLS", &stubResult{"not TLS"}
+	line := string(newTextEncoder(Style{}).appendRecord(nil, &r))
+	if strings.Count(line, "not TLS") != 1 {
+		t.Errorf("got %q, want \"not TLS\" once", line)
+	}
+}
+
+func TestCutMiddle(t *testing.T) {
+	tests := []struct {
+		s     string
+		width int
+		want  string
+	}{
+		{"a.test:1", 8, "a.test:1"},
+		{"tls-reset-certificate.sonde.test:9781", 25, "tls-reset-certifica…:9781"},
+		{"[2001:db8:ffff::1:2:3:4]:443", 21, "[2001:db8:…2:3:4]:443"},
+		{"a-name-without-a-port.test", 11, "a-na…t.test"},
+		{"日本語日本語.test:443", 10, "日本…t:443"},
+	}
+	for _, tt := range tests {
+		if got := cutMiddle(tt.s, tt.width, "…"); got != tt.want {
+			t.Errorf("%q in %d columns: got %q, want %q", tt.s, tt.width, got, tt.want)
+		}
+	}
+}
+
 // TestTableGrows: a longer target than those of the first screen widens its column where there is room, and is cut where not.
 func TestTableGrows(t *testing.T) {
 	r := sampleRecords()[0]

@@ -101,6 +101,15 @@ func TestAdvice(t *testing.T) {
 	}
 }
 
+// TestAdviceOfTLS: what is wrong with TLS is not mended by the flags of other probes alone.
+func TestAdviceOfTLS(t *testing.T) {
+	for status, word := range map[Status]string{ProtocolError: "--starttls", HandshakeError: "--starttls", ByteLimit: "TLS handshake"} {
+		if !strings.Contains(advice[status], word) {
+			t.Errorf("%v: got %q, want %q in it", status, advice[status], word)
+		}
+	}
+}
+
 func TestBar(t *testing.T) {
 	tests := []struct {
 		part, whole uint64

@@ -174,7 +174,9 @@ func textTarget(r *Record) string {
 func (e *textEncoder) detail(r *Record) string {
 	e.scratch = append(e.scratch[:0], r.Error...)
 	if r.Result != nil {
-		e.scratch = appendPart(e.scratch, r.Result.Brief())
+		if brief := r.Result.Brief(); brief != r.Error { // of a failure it may be the same
+			e.scratch = appendPart(e.scratch, brief)
+		}
 	}
 	if r.Domain != "" && r.IP.IsValid() && r.Domain != r.IP.String() {
 		e.scratch = appendPart(e.scratch, r.IP.String())

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"strings"
 	"unicode"
 	"unicode/utf8"
 )
@@ -77,8 +78,9 @@ func appendFitted(dst []byte, s string, width int, ellipsis string) (out []byte,
 	return dst, used
 }
 
-// cutMiddle is s, which is visible, in at most width columns: what is longer has ellipsis for its middle. A port at its end
-// stays.
+// cutMiddle is s, a target that is visible, in at most width columns: what is longer has ellipsis for its middle. A port at
+// its end stays. Of a name the rest is its beginning, which tells the hosts of one domain from each other; of an IPv6
+// address, where both ends do, half is its end.
 func cutMiddle(s string, width int, ellipsis string) string {
 	if displayWidth(s) <= width {
 		return s
@@ -88,7 +90,11 @@ func cutMiddle(s string, width int, ellipsis string) string {
 		ellipsis, room = "", width
 	}
 	const port = len(":65535")
-	most := room - min(max(room/2, port), room) // columns of the head
+	tailMost := max(room/2, port)
+	if at := strings.LastIndexByte(s, ':'); at >= 0 && s[0] != '[' && len(s)-at <= port {
+		tailMost = len(s) - at
+	}
+	most := room - min(tailMost, room) // columns of the head
 	head, used := 0, 0
 	for i, r := range s {
 		w := displayWidth(string(r))

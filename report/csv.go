@@ -4,6 +4,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"sonde/report/draw"
 )
 
 // csvHeader names the columns; docs/records.md describes them.
@@ -70,7 +72,7 @@ func (e *csvEncoder) appendText(dst []byte, s string) []byte {
 	if isFormula(s) {
 		e.scratch = append(e.scratch, '\'')
 	}
-	e.scratch = appendVisible(e.scratch, s)
+	e.scratch = draw.AppendVisible(e.scratch, s)
 	if strings.ContainsAny(s, `",`) || s[0] == ' ' || s[len(s)-1] == ' ' {
 		return appendQuoted(dst, e.scratch)
 	}

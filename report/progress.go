@@ -3,6 +3,8 @@ package report
 import (
 	"strconv"
 	"time"
+
+	"sonde/report/draw"
 )
 
 // Snapshot is a run at one moment.
@@ -45,25 +47,25 @@ const progressShares = 4
 //
 // It names the most frequent statuses. An estimated total has a tilde in front.
 func ProgressLine(s Snapshot) string {
-	line := formatElapsed(s.Elapsed) + ": " + formatCount(s.Done)
+	line := draw.Elapsed(s.Elapsed) + ": " + draw.Count(s.Done)
 	if s.Total > 0 {
 		line += " of "
 		if !s.Exact {
 			line += "~"
 		}
-		line += formatCount(s.Total)
+		line += draw.Count(s.Total)
 		if s.Done <= s.Total {
-			line += " (" + formatShare(s.Done, s.Total) + ")"
+			line += " (" + draw.Share(s.Done, s.Total) + ")"
 		}
 	}
-	line += ", " + formatCount(s.InFlight) + " in flight, " + formatRate(s.Rate)
+	line += ", " + draw.Count(s.InFlight) + " in flight, " + draw.Rate(s.Rate)
 	if eta, ok := s.ETA(); ok && s.Done < s.Total {
-		line += ", " + formatElapsed(eta) + " left"
+		line += ", " + draw.Elapsed(eta) + " left"
 	}
 	separator := ": "
 	all := s.Statuses.Total()
 	for _, status := range s.Statuses.top(progressShares) {
-		line += separator + status.String() + " " + formatShare(s.Statuses[status], all)
+		line += separator + status.String() + " " + draw.Share(s.Statuses[status], all)
 		separator = ", "
 	}
 	return line

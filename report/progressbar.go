@@ -1,6 +1,10 @@
 package report
 
-import "strings"
+import (
+	"strings"
+
+	"sonde/report/draw"
+)
 
 // The bar of ProgressBar, in columns: it takes what the figures leave, within these bounds. A shorter one shows nothing.
 const (
@@ -18,24 +22,24 @@ const (
 //
 // Without a total there is no bar and no time left, but the time elapsed.
 func ProgressBar(s Snapshot, style Style) string {
-	width := style.width() - 1
+	width := style.Columns() - 1
 	return progressFigures(&s, style, width) + "\n" + progressShareLine(&s, style, width)
 }
 
 // progressFigures is the upper line. What does not fit is left out, the least telling first.
 func progressFigures(s *Snapshot, style Style, width int) string {
-	done, rest := formatCount(s.Done)+" done", formatElapsed(s.Elapsed)
+	done, rest := draw.Count(s.Done)+" done", draw.Elapsed(s.Elapsed)
 	if s.Total > 0 {
 		estimate := "~"
 		if s.Exact {
 			estimate = ""
 		}
-		done = formatShare(min(s.Done, s.Total), s.Total) + "  " + formatCount(s.Done) + " of " + estimate + formatCount(s.Total)
+		done = draw.Share(min(s.Done, s.Total), s.Total) + "  " + draw.Count(s.Done) + " of " + estimate + draw.Count(s.Total)
 		if eta, ok := s.ETA(); ok {
-			rest = formatElapsed(eta) + " left"
+			rest = draw.Elapsed(eta) + " left"
 		}
 	}
-	parts := []string{done, rest, formatRate(s.Rate), formatCount(s.InFlight) + " in flight"}
+	parts := []string{done, rest, draw.Rate(s.Rate), draw.Count(s.InFlight) + " in flight"}
 	for len(parts) > 1 && len(strings.Join(parts, "  ")) > width {
 		parts = parts[:len(parts)-1]
 	}
@@ -55,16 +59,16 @@ func progressFigures(s *Snapshot, style Style, width int) string {
 
 // drawnBar is a bar with its empty part, columns wide.
 func drawnBar(part, whole uint64, columns int, style Style) string {
-	full, empty := bar(part, whole, columns, style.ASCII), "░"
+	full, empty := draw.Bar(part, whole, columns, style.ASCII), "░"
 	if style.ASCII {
 		empty = "."
 		full = strings.TrimSuffix(full, ".") // bar's sign for next to nothing
 	}
-	rest := strings.Repeat(empty, max(columns-displayWidth(full), 0))
+	rest := strings.Repeat(empty, max(columns-draw.Width(full), 0))
 	if !style.Color {
 		return full + rest
 	}
-	return string(sgrGreen) + full + string(sgrReset) + string(sgrDim) + rest + string(sgrReset)
+	return string(draw.Green) + full + string(draw.Reset) + string(draw.Dim) + rest + string(draw.Reset)
 }
 
 // progressShareLine is the lower line.
@@ -72,7 +76,7 @@ func progressShareLine(s *Snapshot, style Style, width int) string {
 	var line strings.Builder
 	used, all := 0, s.Statuses.Total()
 	for _, status := range s.Statuses.top(int(NumStatuses)) {
-		text := status.String() + " " + formatShare(s.Statuses[status], all)
+		text := status.String() + " " + draw.Share(s.Statuses[status], all)
 		if used > 0 {
 			used += 2
 		}
@@ -83,7 +87,7 @@ func progressShareLine(s *Snapshot, style Style, width int) string {
 			line.WriteString("  ")
 		}
 		if style.Color {
-			text = string(sgrOf(status)) + text + string(sgrReset)
+			text = string(status.Color()) + text + string(draw.Reset)
 		}
 		line.WriteString(text)
 	}

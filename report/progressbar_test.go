@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"sonde/report/draw"
 )
 
 func ExampleProgressBar() {
@@ -59,7 +61,7 @@ func TestProgressBarFits(t *testing.T) {
 	}
 	for width := 40; width < 200; width++ {
 		for _, line := range strings.Split(ProgressBar(s, Style{Width: width}), "\n") {
-			if got := displayWidth(line); got >= width {
+			if got := draw.Width(line); got >= width {
 				t.Fatalf("width %d: got a line of %d columns, %q", width, got, line)
 			}
 		}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"sonde/internal/histogram"
+	"sonde/report/draw"
 )
 
 // noResumption is the method of a second handshake that resumed nothing.
@@ -125,16 +126,16 @@ func (p *page) resumption(r *Resumption) {
 		return
 	}
 	tried, accepted := r.tried()
-	p.section("RESUMPTION", len("RESUMPTION")+gap)
-	p.text(formatCount(accepted), " of ", plural(tried, "session"), " resumed")
+	p.Section("RESUMPTION", len("RESUMPTION")+gap)
+	p.Text(draw.Count(accepted), " of ", draw.Plural(tried, "session"), " resumed")
 	separator := ": "
 	for _, m := range r.sorted() {
 		if m.method != noResumption {
-			p.text(separator, formatCount(m.count), " by ", string(appendVisible(nil, m.method)))
+			p.Text(separator, draw.Count(m.count), " by ", string(draw.AppendVisible(nil, m.method)))
 			separator = ", "
 		}
 	}
-	p.end()
+	p.End()
 	if accepted == 0 {
 		return
 	}
@@ -142,8 +143,8 @@ func (p *page) resumption(r *Resumption) {
 		name string
 		of   *histogram.Histogram
 	}{{"full", r.full}, {"resumed", r.resumed}} {
-		p.left("  "+row.name, len("RESUMPTION")+gap)
-		p.text("p50 ", formatDuration(row.of.Quantile(0.5), p.style.ASCII), ", p99 ", formatDuration(row.of.Quantile(0.99), p.style.ASCII))
-		p.end()
+		p.Left("  "+row.name, len("RESUMPTION")+gap)
+		p.Text("p50 ", draw.Duration(row.of.Quantile(0.5), p.Style.ASCII), ", p99 ", draw.Duration(row.of.Quantile(0.99), p.Style.ASCII))
+		p.End()
 	}
 }

@@ -3,6 +3,8 @@ package report
 import (
 	"cmp"
 	"fmt"
+
+	"sonde/report/draw"
 )
 
 // Format is how records are written.
@@ -31,21 +33,10 @@ func ParseFormat(word string) (Format, error) {
 }
 
 // Style is how a text for a person is to look. The zero Style suits any terminal.
-type Style struct {
-	Width int  // columns of the terminal; 0 means 80, Unbounded none
-	Color bool // colour by SGR sequences (ECMA-48 s.8.3.117)
-	ASCII bool // no character outside ASCII of our own; a peer's text keeps its letters
-}
+type Style = draw.Style
 
 // Unbounded is the Width of what is no terminal, such as a file or a pipe: a table's lines are as long as they need to be.
-const Unbounded = -1
-
-func (s Style) width() int {
-	if s.Width <= 0 {
-		return 80
-	}
-	return s.Width
-}
+const Unbounded = draw.Unbounded
 
 // encoder writes records in one format. Neither method appends a newline, nor any text that holds one.
 type encoder interface {

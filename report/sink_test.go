@@ -16,6 +16,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
+
+	"sonde/report/draw"
 )
 
 // sampleRecords is a short run with something of everything.
@@ -142,16 +144,16 @@ func TestTableFits(t *testing.T) {
 	for width := narrowest; width <= 160; width++ {
 		for _, style := range []Style{{Width: width}, {Width: width, ASCII: true, Color: true}} {
 			lines := strings.Split(color.ReplaceAllString(written(t, Text, style, records), ""), "\n")
-			status := displayWidth(lines[0][:strings.Index(lines[0], "STATUS")])
+			status := draw.Width(lines[0][:strings.Index(lines[0], "STATUS")])
 			for i, line := range lines[:len(lines)-1] {
-				if n := displayWidth(line); n > width {
+				if n := draw.Width(line); n > width {
 					t.Errorf("line %d: got %d columns, want at most %d: %q", i, n, width, line)
 				}
 				if i == 0 {
 					continue
 				}
 				r := &records[i-1]
-				if at := strings.Index(line, " "+r.Status.String()); at < 0 || displayWidth(line[:at+1]) != status {
+				if at := strings.Index(line, " "+r.Status.String()); at < 0 || draw.Width(line[:at+1]) != status {
 					t.Errorf("width %d: got %q, want the status at column %d", width, line, status)
 				}
 				if target, _, _ := strings.Cut(line, " "); r.Port != 0 && !strings.HasSuffix(target, fmt.Sprint(":", r.Port)) {
@@ -185,7 +187,7 @@ func TestCutMiddle(t *testing.T) {
 		{"日本語日本語.test:443", 10, "日本…t:443"},
 	}
 	for _, tt := range tests {
-		if got := cutMiddle(tt.s, tt.width, "…"); got != tt.want {
+		if got := draw.CutMiddle(tt.s, tt.width, "…"); got != tt.want {
 			t.Errorf("%q in %d columns: got %q, want %q", tt.s, tt.width, got, tt.want)
 		}
 	}
@@ -206,7 +208,7 @@ func TestTableGrows(t *testing.T) {
 		}
 		lines := strings.Split(out.String(), "\n")
 		for _, line := range lines[2:4] {
-			if at := displayWidth(line[:strings.Index(line, "success")]); at != tt.status {
+			if at := draw.Width(line[:strings.Index(line, "success")]); at != tt.status {
 				t.Errorf("width %d: got %q, want the status at column %d", tt.width, line, tt.status)
 			}
 		}
@@ -308,8 +310,8 @@ func FuzzText(f *testing.F) {
 		r.Domain, r.Tag, r.Probe, r.Error, r.Result = domain, text, brief, text, &stubResult{brief}
 		style := Style{Width: int(width)}
 		table, row := newTextEncoder(style).appendRecord(nil, &r), (&csvEncoder{}).appendRecord(nil, &r)
-		if n := displayWidth(string(table)); n > max(style.width(), narrowest) {
-			t.Fatalf("got %d columns, want at most %d: %q", n, style.width(), table)
+		if n := draw.Width(string(table)); n > max(style.Columns(), narrowest) {
+			t.Fatalf("got %d columns, want at most %d: %q", n, style.Columns(), table)
 		}
 		if !utf8.Valid(table) || !utf8.Valid(row) {
 			t.Fatalf("%q or %q is not UTF-8", table, row)
@@ -322,11 +324,11 @@ func FuzzText(f *testing.F) {
 		if i := bytes.IndexFunc(row, unicode.IsControl); i >= 0 { // the result, as JSON, may hold any letter
 			t.Fatalf("CSV row %q holds a control character at %d", row, i)
 		}
-		cell, used := appendFitted(nil, brief, int(width), "…")
-		if used > int(width) || used != displayWidth(string(cell)) {
-			t.Fatalf("got %q in %d columns, said to be %d, want at most %d", cell, displayWidth(string(cell)), used, width)
+		cell, used := draw.AppendFitted(nil, brief, int(width), "…")
+		if used > int(width) || used != draw.Width(string(cell)) {
+			t.Fatalf("got %q in %d columns, said to be %d, want at most %d", cell, draw.Width(string(cell)), used, width)
 		}
-		if full := appendVisible(nil, brief); displayWidth(string(full)) <= int(width) && !bytes.Equal(full, cell) {
+		if full := draw.AppendVisible(nil, brief); draw.Width(string(full)) <= int(width) && !bytes.Equal(full, cell) {
 			t.Fatalf("got %q, want %q: it fits", cell, full)
 		}
 	})

@@ -2,8 +2,9 @@ package report
 
 import (
 	"io"
-	"strings"
 	"time"
+
+	"sonde/report/draw"
 )
 
 // The end summary keeps to these widths in columns, whatever the terminal: narrower, its tables would break; wider, the
@@ -21,92 +22,43 @@ const (
 // WriteSummary writes the end of a run for a person: statuses, latencies with a drawn histogram, failures by cause with
 // what to do about each, and what the engine counted. It makes one call of w.Write and returns its error.
 func WriteSummary(w io.Writer, r *Run, style Style) error {
-	p := page{style: style, width: min(max(style.width(), summaryMin), summaryMax)}
+	p := page{draw.NewPage(style, summaryMin, summaryMax)}
 	p.headline(r)
 	p.statuses(r.Summary)
 	p.probes(r.Summary)
 	p.latencies(r.Summary)
 	p.resumption(r.Summary.Resumption())
-	p.histogram("CONNECT", r.Summary.Phase(PhaseConnect))
+	p.Histogram("CONNECT", r.Summary.Phase(PhaseConnect))
 	p.failures(r.Summary)
 	p.engine(&r.Engine)
-	_, err := w.Write(p.buf)
+	_, err := p.WriteTo(w)
 	return err
 }
 
-// page is a text under way.
-type page struct {
-	style Style
-	width int
-	buf   []byte
-}
-
-// text appends the parts as they are.
-func (p *page) text(parts ...string) {
-	for _, part := range parts {
-		p.buf = append(p.buf, part...)
-	}
-}
-
-// end ends a line and takes the blanks off its end.
-func (p *page) end() {
-	for len(p.buf) > 0 && p.buf[len(p.buf)-1] == ' ' {
-		p.buf = p.buf[:len(p.buf)-1]
-	}
-	p.buf = append(p.buf, '\n')
-}
-
-// colored appends s in a colour.
-func (p *page) colored(color sgr, s string) {
-	if !p.style.Color || s == "" {
-		p.text(s)
-		return
-	}
-	p.text(string(color), s, string(sgrReset))
-}
-
-// section begins a section: an empty line, then its bold title in a cell of that width.
-func (p *page) section(title string, width int) {
-	p.end()
-	p.colored(sgrBold, title)
-	p.buf = appendSpaces(p.buf, width-len(title))
-}
-
-// right appends s at the right of a cell of that width.
-func (p *page) right(s string, width int) {
-	p.buf = appendSpaces(p.buf, width-displayWidth(s))
-	p.text(s)
-}
-
-// left appends s at the left of a cell of that width.
-func (p *page) left(s string, width int) {
-	p.text(s)
-	p.buf = appendSpaces(p.buf, width-displayWidth(s))
-}
-
 func (p *page) headline(r *Run) {
-	p.text(plural(r.Summary.Records(), "record"), " of ", plural(r.Targets, "target"), " in ",
-		formatDuration(r.Duration(), p.style.ASCII), ", ", formatRate(r.Rate()))
+	p.Text(draw.Plural(r.Summary.Records(), "record"), " of ", draw.Plural(r.Targets, "target"), " in ",
+		draw.Duration(r.Duration(), p.Style.ASCII), ", ", draw.Rate(r.Rate()))
 	if r.Excluded > 0 {
 		noun := " addresses"
 		if r.Excluded == 1 {
 			noun = " address"
 		}
-		p.text(", ", formatCount(r.Excluded), noun, " excluded")
+		p.Text(", ", draw.Count(r.Excluded), noun, " excluded")
 	}
 	if r.Stopped != "" {
-		p.text(", ")
-		p.colored(sgrYellow, "stopped early: "+r.Stopped)
+		p.Text(", ")
+		p.Colored(draw.Yellow, "stopped early: "+r.Stopped)
 	}
-	p.end()
+	p.End()
 }
+
+// page is a summary under way.
+type page struct{ draw.Page }
 
 // Cells of the tables, in columns.
 const (
-	nameCell  = 22 // the longest status and a gap
-	countCell = 13 // up to 9,999,999,999
-	shareCell = 8
-	timeCell  = 8
+	nameCell = 22 // the longest status and a gap
+	timeCell = 8
 )
 
 func (p *page) statuses(s *Summary) {
@@ -115,18 +67,18 @@ func (p *page) statuses(s *Summary) {
 	if total == 0 {
 		return
 	}
-	p.section("STATUS", nameCell)
-	p.right("RECORDS", countCell)
-	p.right("SHARE", shareCell)
-	p.end()
+	p.Section("STATUS", nameCell)
+	p.Right("RECORDS", draw.CountCell)
+	p.Right("SHARE", draw.ShareCell)
+	p.End()
 	for _, status := range counts.top(int(NumStatuses)) {
-		p.colored(sgrOf(status), status.String())
-		p.buf = appendSpaces(p.buf, nameCell-len(status.String()))
-		p.right(formatCount(counts[status]), countCell)
-		p.right(formatShare(counts[status], total), shareCell)
-		p.text("  ")
-		p.colored(sgrOf(status), bar(counts[status], total, p.width-nameCell-countCell-shareCell-2, p.style.ASCII))
-		p.end()
+		p.Colored(status.Color(), status.String())
+		p.Spaces(nameCell - len(status.String()))
+		p.Right(draw.Count(counts[status]), draw.CountCell)
+		p.Right(draw.Share(counts[status], total), draw.ShareCell)
+		p.Text("  ")
+		p.Colored(status.Color(), draw.Bar(counts[status], total, p.Width-nameCell-draw.CountCell-draw.ShareCell-2, p.Style.ASCII))
+		p.End()
 	}
 }
 
@@ -136,21 +88,21 @@ func (p *page) probes(s *Summary) {
 	if len(probes) < 2 {
 		return
 	}
-	p.section("PROBE", nameCell)
-	p.right("RECORDS", countCell)
-	p.right("SUCCESS", shareCell)
-	p.end()
+	p.Section("PROBE", nameCell)
+	p.Right("RECORDS", draw.CountCell)
+	p.Right("SUCCESS", draw.ShareCell)
+	p.End()
 	for _, probe := range probes {
 		name := probe.Probe
 		if name == "" {
 			name = "(none)" // an entry that made no target
 		}
-		cell, used := appendFitted(nil, name, nameCell-gap, "~")
-		p.text(string(cell))
-		p.buf = appendSpaces(p.buf, nameCell-used)
-		p.right(formatCount(probe.Records), countCell)
-		p.right(formatShare(probe.Successes, probe.Records), shareCell)
-		p.end()
+		cell, used := draw.AppendFitted(nil, name, nameCell-gap, "~")
+		p.Text(string(cell))
+		p.Spaces(nameCell - used)
+		p.Right(draw.Count(probe.Records), draw.CountCell)
+		p.Right(draw.Share(probe.Successes, probe.Records), draw.ShareCell)
+		p.End()
 	}
 }
 
@@ -160,33 +112,33 @@ func (p *page) latencies(s *Summary) {
 	if s.Phase(PhaseConnect).Count() == 0 && s.Phase(PhaseTotal).Count() == 0 {
 		return
 	}
-	p.section("LATENCY", len(phaseNames[PhaseKernelRTT])+1)
-	p.right("COUNT", countCell)
+	p.Section("LATENCY", len(phaseNames[PhaseKernelRTT])+1)
+	p.Right("COUNT", draw.CountCell)
 	for _, title := range []string{"MIN", "P50", "P90", "P99", "P99.9", "MAX"} {
-		p.right(title, timeCell)
+		p.Right(title, timeCell)
 	}
-	p.end()
+	p.End()
 	for phase := range NumPhases {
 		h := s.Phase(phase)
 		if h.Count() == 0 {
 			continue
 		}
-		p.left(phaseNames[phase], len(phaseNames[PhaseKernelRTT])+1)
-		p.right(formatCount(h.Count()), countCell)
+		p.Left(phaseNames[phase], len(phaseNames[PhaseKernelRTT])+1)
+		p.Right(draw.Count(h.Count()), draw.CountCell)
 		for _, d := range []time.Duration{h.Min(), h.Quantile(0.5), h.Quantile(0.9), h.Quantile(0.99), h.Quantile(0.999), h.Max()} {
-			p.right(formatDuration(d, p.style.ASCII), timeCell)
+			p.Right(draw.Duration(d, p.Style.ASCII), timeCell)
 		}
-		p.end()
+		p.End()
 	}
 	ours := s.Phase(PhaseOurs)
 	if ours.Count() == 0 {
 		return
 	}
-	p.colored(sgrDim, "ours = connect - kernel rtt: what this machine and sonde added")
-	p.end()
+	p.Colored(draw.Dim, "ours = connect - kernel rtt: what this machine and sonde added")
+	p.End()
 	if p99 := ours.Quantile(0.99); p99 > oursLimit {
-		p.colored(sgrYellow, "warning: ")
-		p.wrapped("ours is high: this machine is short of CPU for the load; lower -c or --rate, or read kernel rtt and not connect",
+		p.Colored(draw.Yellow, "warning: ")
+		p.Wrapped("ours is high: this machine is short of CPU for the load; lower -c or --rate, or read kernel rtt and not connect",
 			len("warning: "), 0)
 	}
 }
@@ -196,33 +148,33 @@ func (p *page) failures(s *Summary) {
 	if s.Failed() == 0 {
 		return
 	}
-	p.section("FAILURES", len("FAILURES")+gap)
-	p.text(formatCount(s.Failed()))
+	p.Section("FAILURES", len("FAILURES")+gap)
+	p.Text(draw.Count(s.Failed()))
 	separator := ": "
 	for _, side := range []Side{SideRemote, SideLocal, SidePolicy} {
 		if n := s.Side(side); n > 0 {
-			p.text(separator, formatCount(n), " ", side.String())
+			p.Text(separator, draw.Count(n), " ", side.String())
 			separator = ", "
 		}
 	}
-	p.end()
+	p.End()
 	counts, causes := s.Counts(), s.Causes()
 	for _, status := range counts.top(int(NumStatuses)) {
 		if status == Success {
 			continue
 		}
-		p.colored(sgrOf(status), status.String())
-		p.end()
+		p.Colored(status.Color(), status.String())
+		p.End()
 		p.causes(causes, status)
-		p.text("  -> ")
-		p.wrapped(advice[status], len("  -> "), len("  -> "))
+		p.Text("  -> ")
+		p.Wrapped(status.Advice(), len("  -> "), len("  -> "))
 	}
 }
 
 // causes lists the reasons of one status, most frequent first.
 func (p *page) causes(causes []Cause, status Status) {
 	ellipsis := "…"
-	if p.style.ASCII {
+	if p.Style.ASCII {
 		ellipsis = "..."
 	}
 	shown, rest := 0, uint64(0)
@@ -239,40 +191,20 @@ func (p *page) causes(causes []Cause, status Status) {
 		if text == "" {
 			text = "(other)"
 		}
-		p.right(formatCount(c.Count), countCell)
-		p.text("  ")
-		example := " (first: " + string(appendVisible(nil, c.Example)) + ")"
-		room := p.width - countCell - gap
-		cell, used := appendFitted(nil, text, room, ellipsis)
-		p.text(string(cell))
-		if used+displayWidth(example) <= room {
-			p.colored(sgrDim, example)
+		p.Right(draw.Count(c.Count), draw.CountCell)
+		p.Text("  ")
+		example := " (first: " + string(draw.AppendVisible(nil, c.Example)) + ")"
+		room := p.Width - draw.CountCell - gap
+		cell, used := draw.AppendFitted(nil, text, room, ellipsis)
+		p.Text(string(cell))
+		if used+draw.Width(example) <= room {
+			p.Colored(draw.Dim, example)
 		}
-		p.end()
+		p.End()
 	}
 	if rest > 0 {
-		p.right(formatCount(rest), countCell)
-		p.text("  for other reasons")
-		p.end()
+		p.Right(draw.Count(rest), draw.CountCell)
+		p.Text("  for other reasons")
+		p.End()
 	}
-}
-
-// wrapped appends words in lines of the page's width. The first line has used columns already; the others begin with
-// indent blanks.
-func (p *page) wrapped(text string, used, indent int) {
-	for i, word := range strings.Fields(text) {
-		switch {
-		case i == 0:
-		case used+1+len(word) > p.width:
-			p.end()
-			p.buf = appendSpaces(p.buf, indent)
-			used = indent
-		default:
-			p.text(" ")
-			used++
-		}
-		p.text(word)
-		used += len(word)
-	}
-	p.end()
 }

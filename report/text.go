@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"sonde/report/draw"
 )
 
 // textEncoder writes a table whose rows stream. Which columns there are is the terminal's width alone; how wide TARGET is,
@@ -49,7 +51,7 @@ func newTextEncoder(style Style) *textEncoder {
 	if style.ASCII {
 		e.ellipsis = "..."
 	}
-	width := max(style.width(), narrowest)
+	width := max(style.Columns(), narrowest)
 	if style.Width == Unbounded {
 		e.shown, e.most = textColumns{true, true, true, true}, unboundTarget
 	} else {
@@ -81,14 +83,14 @@ func (e *textEncoder) others() int {
 // layOut makes TARGET as wide as the first rows want it.
 func (e *textEncoder) layOut(rows []textRow) {
 	for i := range rows {
-		e.widen(displayWidth(string(appendVisible(nil, rows[i].target))))
+		e.widen(draw.Width(string(draw.AppendVisible(nil, rows[i].target))))
 	}
 }
 
 func (e *textEncoder) widen(target int) { e.target = min(max(e.target, target), e.most) }
 
 func (e *textEncoder) appendHeader(dst []byte) []byte {
-	dst = e.appendSGR(dst, sgrBold)
+	dst = e.appendSGR(dst, draw.Bold)
 	dst = appendPadded(dst, "TARGET", e.target)
 	if e.shown.probe {
 		dst = appendPadded(dst, "PROBE", probeWidth)
@@ -104,7 +106,7 @@ func (e *textEncoder) appendHeader(dst []byte) []byte {
 		dst = appendRight(dst, "TOTAL", durationWidth)
 	}
 	dst = append(dst, "RESULT"...)
-	return e.appendSGR(dst, sgrReset)
+	return e.appendSGR(dst, draw.Reset)
 }
 
 func (e *textEncoder) appendRecord(dst []byte, r *Record) []byte {
@@ -122,17 +124,17 @@ func (e *textEncoder) row(r *Record) textRow {
 // its beginning and its port tell it from others, and the other formats have it whole.
 func (e *textEncoder) appendRow(dst []byte, r *textRow) []byte {
 	start := len(dst)
-	target := string(appendVisible(nil, r.target))
-	e.widen(displayWidth(target))
-	dst = appendPadded(dst, cutMiddle(target, e.target, e.ellipsis), e.target)
+	target := string(draw.AppendVisible(nil, r.target))
+	e.widen(draw.Width(target))
+	dst = appendPadded(dst, draw.CutMiddle(target, e.target, e.ellipsis), e.target)
 	if e.shown.probe {
-		cell, used := appendFitted(e.scratch[:0], r.probe, probeWidth, e.ellipsis)
-		dst = appendSpaces(append(dst, cell...), probeWidth-used+gap)
+		cell, used := draw.AppendFitted(e.scratch[:0], r.probe, probeWidth, e.ellipsis)
+		dst = draw.AppendSpaces(append(dst, cell...), probeWidth-used+gap)
 	}
-	dst = e.appendSGR(dst, sgrOf(r.status))
+	dst = e.appendSGR(dst, r.status.Color())
 	dst = append(dst, r.status.String()...)
-	dst = e.appendSGR(dst, sgrReset)
-	dst = appendSpaces(dst, statusWidth-len(r.status.String())+gap)
+	dst = e.appendSGR(dst, draw.Reset)
+	dst = draw.AppendSpaces(dst, statusWidth-len(r.status.String())+gap)
 	if e.shown.connect {
 		dst = e.appendDuration(dst, r.timing.Connect, durationWidth)
 	}
@@ -142,12 +144,12 @@ func (e *textEncoder) appendRow(dst []byte, r *textRow) []byte {
 	if e.shown.total {
 		dst = e.appendDuration(dst, r.timing.Total, durationWidth)
 	}
-	room := max(e.style.width(), narrowest) - e.target - e.others()
+	room := max(e.style.Columns(), narrowest) - e.target - e.others()
 	if e.style.Width == Unbounded {
 		room = unboundDetail
 	}
 	before := len(dst)
-	dst, _ = appendFitted(dst, r.detail, room, e.ellipsis)
+	dst, _ = draw.AppendFitted(dst, r.detail, room, e.ellipsis)
 	if len(dst) == before { // nothing to say: no blanks at the end of the line
 		for len(dst) > start && dst[len(dst)-1] == ' ' {
 			dst = dst[:len(dst)-1]
@@ -187,60 +189,31 @@ func (e *textEncoder) detail(r *Record) string {
 // appendPart appends part behind two spaces, or at the start as it is.
 func appendPart(dst []byte, part string) []byte {
 	if part != "" && len(dst) > 0 {
-		dst = appendSpaces(dst, gap)
+		dst = draw.AppendSpaces(dst, gap)
 	}
 	return append(dst, part...)
 }
 
 func (e *textEncoder) appendDuration(dst []byte, d time.Duration, width int) []byte {
-	return appendRight(dst, formatDuration(d, e.style.ASCII), width)
+	return appendRight(dst, draw.Duration(d, e.style.ASCII), width)
 }
 
 // appendPadded appends s at the left of a cell of that width, and the gap behind it.
 func appendPadded(dst []byte, s string, width int) []byte {
 	dst = append(dst, s...)
-	return appendSpaces(dst, max(width-displayWidth(s), 0)+gap)
+	return draw.AppendSpaces(dst, max(width-draw.Width(s), 0)+gap)
 }
 
 // appendRight appends s at the right of a cell of that width, and the gap behind it.
 func appendRight(dst []byte, s string, width int) []byte {
-	dst = appendSpaces(dst, width-displayWidth(s))
+	dst = draw.AppendSpaces(dst, width-draw.Width(s))
 	dst = append(dst, s...)
-	return appendSpaces(dst, gap)
+	return draw.AppendSpaces(dst, gap)
 }
 
-// sgr is a Select Graphic Rendition sequence (ECMA-48 s.8.3.117).
-type sgr string
-
-const (
-	sgrReset   sgr = "\x1b[0m"
-	sgrBold    sgr = "\x1b[1m"
-	sgrDim     sgr = "\x1b[2m"
-	sgrRed     sgr = "\x1b[31m"
-	sgrGreen   sgr = "\x1b[32m"
-	sgrYellow  sgr = "\x1b[33m"
-	sgrMagenta sgr = "\x1b[35m"
-)
-
-func (e *textEncoder) appendSGR(dst []byte, s sgr) []byte {
+func (e *textEncoder) appendSGR(dst []byte, s draw.Color) []byte {
 	if !e.style.Color {
 		return dst
 	}
 	return append(dst, s...)
-}
-
-// sgrOf is the colour of a status: green for success, yellow for silence, magenta for trouble of our own, dim for what was
-// not to be probed, red for the rest.
-func sgrOf(s Status) sgr {
-	switch s {
-	case Success:
-		return sgrGreen
-	case ConnectionTimeout, TLSTimeout, IOTimeout:
-		return sgrYellow
-	case LocalFDLimit, LocalPortExhausted, LocalError:
-		return sgrMagenta
-	case Blocked, Cancelled, InvalidInput:
-		return sgrDim
-	}
-	return sgrRed
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"sonde/report"
+	"sonde/report/draw"
 	"sonde/scan"
 )
 
@@ -23,7 +24,7 @@ const minBarWidth = 40
 type monitor struct {
 	scan    *scan.Scan
 	console *console
-	bar     *bar               // nil without one
+	bar     *draw.Block        // nil without one
 	lines   bool               // plain lines on the console
 	updates *report.LineWriter // nil without --status-updates-file
 	err     error              // the first of updates
@@ -81,7 +82,7 @@ func (m *monitor) start() {
 			case now := <-ticker.C:
 				shot := m.rate.take(m.scan.Snapshot())
 				if m.bar != nil {
-					m.bar.show(report.ProgressBar(shot, m.console.style()))
+					m.bar.Show(report.ProgressBar(shot, m.console.style()))
 				}
 				if shot.Elapsed+every/2 >= next {
 					next += lineEvery
@@ -117,7 +118,7 @@ func (m *monitor) stop() error {
 	close(m.done)
 	m.watch.Wait()
 	if m.bar != nil {
-		m.bar.clear()
+		m.bar.Clear()
 	}
 	if m.updates == nil {
 		return nil

@@ -11,6 +11,7 @@ import (
 	"slices"
 
 	"sonde/report"
+	"sonde/report/draw"
 	"sonde/scan"
 	"sonde/target"
 )
@@ -35,7 +36,7 @@ type scanOptions struct {
 	format                          report.Format
 	formatted                       bool // --format was given
 
-	bar *bar // nil without one
+	bar *draw.Block // nil without one
 }
 
 func newScanCommand(p *program) *command {
@@ -212,7 +213,7 @@ func usageOf(err error) error {
 func (o *scanOptions) openOutput() (*report.LineWriter, error) {
 	if o.toStdout() {
 		if o.bar != nil && isTerminal(o.p.stdout) {
-			return report.NewLineWriter(o.bar.above(o.p.stdout)), nil
+			return report.NewLineWriter(o.bar.Above(o.p.stdout)), nil
 		}
 		return report.NewLineWriter(o.p.stdout), nil
 	}
@@ -232,8 +233,8 @@ func (o *scanOptions) placeBar() {
 	if o.quiet || o.dryrun || !console.terminal || os.Getenv("TERM") == "dumb" || widthOf(console.stream) < minBarWidth {
 		return
 	}
-	o.bar = &bar{terminal: console.stream}
-	console.Writer = o.bar.above(console.stream)
+	o.bar = draw.NewBlock(console.stream)
+	console.Writer = o.bar.Above(console.stream)
 }
 
 // recordStyle is how a table of records looks.

@@ -1,4 +1,4 @@
-package report
+package draw
 
 import (
 	"strings"
@@ -8,11 +8,11 @@ import (
 
 const hexDigits = "0123456789abcdef"
 
-// appendVisible appends s so that nothing in it acts on a terminal: a banner can neither move the cursor, nor colour
+// AppendVisible appends s so that nothing in it acts on a terminal: a banner can neither move the cursor, nor colour
 // the screen, nor turn the direction of writing. Printable characters stay; control and format characters, odd spaces and
 // bytes that are not UTF-8 become \n, \r, \t, \x1b, \u202e. It is for a person: a backslash of the peer's own stays as
 // it is, so the text can't be turned back; JSONL holds every byte.
-func appendVisible(dst []byte, s string) []byte {
+func AppendVisible(dst []byte, s string) []byte {
 	for i := 0; i < len(s); {
 		if c := s[i]; c >= ' ' && c < 0x7f {
 			dst = append(dst, c)
@@ -54,38 +54,38 @@ func appendVisibleRune(dst []byte, s string) ([]byte, int) {
 	return dst, size
 }
 
-// appendFitted appends s made visible, in at most width columns: what is longer loses its end to ellipsis. It returns
+// AppendFitted appends s made visible, in at most width columns: what is longer loses its end to ellipsis. It returns
 // the columns used.
-func appendFitted(dst []byte, s string, width int, ellipsis string) (out []byte, used int) {
-	if width < displayWidth(ellipsis) {
+func AppendFitted(dst []byte, s string, width int, ellipsis string) (out []byte, used int) {
+	if width < Width(ellipsis) {
 		ellipsis = ""
 	}
 	cutAt, cutUsed := len(dst), 0 // where the ellipsis would stand
-	room := width - displayWidth(ellipsis)
+	room := width - Width(ellipsis)
 	for i := 0; i < len(s); {
 		start := len(dst)
 		size := 0
 		dst, size = appendVisibleRune(dst, s[i:])
 		i += size
-		used += displayWidth(string(dst[start:]))
+		used += Width(string(dst[start:]))
 		if used <= room {
 			cutAt, cutUsed = len(dst), used
 		}
 		if used > width {
-			return append(dst[:cutAt], ellipsis...), cutUsed + displayWidth(ellipsis)
+			return append(dst[:cutAt], ellipsis...), cutUsed + Width(ellipsis)
 		}
 	}
 	return dst, used
 }
 
-// cutMiddle is s, a target that is visible, in at most width columns: what is longer has ellipsis for its middle. A port at
+// CutMiddle is s, a target that is visible, in at most width columns: what is longer has ellipsis for its middle. A port at
 // its end stays. Of a name the rest is its beginning, which tells the hosts of one domain from each other; of an IPv6
 // address, where both ends do, half is its end.
-func cutMiddle(s string, width int, ellipsis string) string {
-	if displayWidth(s) <= width {
+func CutMiddle(s string, width int, ellipsis string) string {
+	if Width(s) <= width {
 		return s
 	}
-	room := width - displayWidth(ellipsis)
+	room := width - Width(ellipsis)
 	if room < 2 {
 		ellipsis, room = "", width
 	}
@@ -97,7 +97,7 @@ func cutMiddle(s string, width int, ellipsis string) string {
 	most := room - min(tailMost, room) // columns of the head
 	head, used := 0, 0
 	for i, r := range s {
-		w := displayWidth(string(r))
+		w := Width(string(r))
 		if head = i; used+w > most {
 			break
 		}
@@ -106,7 +106,7 @@ func cutMiddle(s string, width int, ellipsis string) string {
 	tail := len(s)
 	for tail > head {
 		r, size := utf8.DecodeLastRuneInString(s[:tail])
-		if used += displayWidth(string(r)); used > room {
+		if used += Width(string(r)); used > room {
 			break
 		}
 		tail -= size
@@ -114,9 +114,9 @@ func cutMiddle(s string, width int, ellipsis string) string {
 	return s[:head] + ellipsis + s[tail:]
 }
 
-// displayWidth is how many columns a terminal gives to s, which is visible. Characters that join the one before them
+// Width is how many columns a terminal gives to s, which is visible. Characters that join the one before them
 // count as one, so the result may be too large for some scripts, never too small by much.
-func displayWidth(s string) int {
+func Width(s string) int {
 	n := 0
 	for _, r := range s {
 		n++
@@ -134,8 +134,8 @@ func isWide(r rune) bool {
 		r >= 0x20000 && r <= 0x3fffd)
 }
 
-// appendSpaces appends n spaces, none if n is below zero.
-func appendSpaces(dst []byte, n int) []byte {
+// AppendSpaces appends n spaces, none if n is below zero.
+func AppendSpaces(dst []byte, n int) []byte {
 	for ; n > 0; n-- {
 		dst = append(dst, ' ')
 	}

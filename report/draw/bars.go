@@ -1,4 +1,4 @@
-package report
+package draw
 
 import (
 	"math"
@@ -8,9 +8,9 @@ import (
 	"sonde/internal/histogram"
 )
 
-// bar returns a bar of part/whole of width columns, to an eighth of a column; in ASCII to a whole one. What is not
+// Bar returns a bar of part/whole of width columns, to an eighth of a column; in ASCII to a whole one. What is not
 // zero can be seen.
-func bar(part, whole uint64, width int, ascii bool) string {
+func Bar(part, whole uint64, width int, ascii bool) string {
 	if part == 0 || whole == 0 || width <= 0 {
 		return ""
 	}
@@ -90,8 +90,8 @@ func stepsFor(powers float64) []float64 {
 // edgeCell is the width of "150µs - 220µs" in columns.
 const edgeCell = 6 + 3 + 6
 
-// histogram draws h; nothing if it is empty.
-func (p *page) histogram(title string, h *histogram.Histogram) {
+// Histogram appends a section with h drawn on a logarithmic scale; nothing if it is empty.
+func (p *Page) Histogram(title string, h *histogram.Histogram) {
 	if h.Count() == 0 {
 		return
 	}
@@ -100,25 +100,25 @@ func (p *page) histogram(title string, h *histogram.Histogram) {
 	for _, row := range rows {
 		most = max(most, row.Count)
 	}
-	p.section(title, edgeCell)
-	p.right("COUNT", countCell)
-	p.right("SHARE", shareCell)
-	p.end()
+	p.Section(title, edgeCell)
+	p.Right("COUNT", CountCell)
+	p.Right("SHARE", ShareCell)
+	p.End()
 	for i, row := range rows {
 		if row.Count == 0 { // a gap of any length is one line
 			if rows[i-1].Count > 0 {
-				p.right("...", 6)
-				p.end()
+				p.Right("...", 6)
+				p.End()
 			}
 			continue
 		}
-		p.right(formatDuration(row.From, p.style.ASCII), 6)
-		p.text(" - ")
-		p.left(formatDuration(row.To, p.style.ASCII), 6)
-		p.right(formatCount(row.Count), countCell)
-		p.right(formatShare(row.Count, h.Count()), shareCell)
-		p.text("  ")
-		p.colored(sgrGreen, bar(row.Count, most, p.width-edgeCell-countCell-shareCell-2, p.style.ASCII))
-		p.end()
+		p.Right(Duration(row.From, p.Style.ASCII), 6)
+		p.Text(" - ")
+		p.Left(Duration(row.To, p.Style.ASCII), 6)
+		p.Right(Count(row.Count), CountCell)
+		p.Right(Share(row.Count, h.Count()), ShareCell)
+		p.Text("  ")
+		p.Colored(Green, Bar(row.Count, most, p.Width-edgeCell-CountCell-ShareCell-2, p.Style.ASCII))
+		p.End()
 	}
 }

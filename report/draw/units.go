@@ -1,13 +1,13 @@
-package report
+package draw
 
 import (
 	"strconv"
 	"time"
 )
 
-// formatDuration writes d for a person in at most six columns up to 100 s: three digits and a unit that suits ("812µs",
+// Duration writes d for a person in at most six columns up to 100 s: three digits and a unit that suits ("812µs",
 // "1.23ms", "45.6s", "3m05s", "1h00m"). Below a microsecond is "0µs"; an absent phase is "-".
-func formatDuration(d time.Duration, ascii bool) string {
+func Duration(d time.Duration, ascii bool) string {
 	micro := "µs"
 	if ascii {
 		micro = "us"
@@ -23,7 +23,7 @@ func formatDuration(d time.Duration, ascii bool) string {
 	case us < 99_950_000:
 		return threeDigits(float64(us)/1e6) + "s"
 	}
-	return formatElapsed(d)
+	return Elapsed(d)
 }
 
 // threeDigits writes v, which is from 1 to 999.5, with three digits.
@@ -37,10 +37,10 @@ func threeDigits(v float64) string {
 	return strconv.FormatFloat(v, 'f', 0, 64)
 }
 
-func twoDigits(n int64) string { return string(appendTwoDigits(nil, int(n))) }
+func twoDigits(n int64) string { return string([]byte{byte('0' + n/10), byte('0' + n%10)}) }
 
-// formatCount writes n with a comma between each three digits.
-func formatCount(n uint64) string {
+// Count writes n with a comma between each three digits.
+func Count(n uint64) string {
 	s := strconv.FormatUint(n, 10)
 	for i := len(s) - 3; i > 0; i -= 3 {
 		s = s[:i] + "," + s[i:]
@@ -48,9 +48,9 @@ func formatCount(n uint64) string {
 	return s
 }
 
-// formatShare writes the share of part in whole as a percentage of five columns. A share that is not zero never reads 0 %,
+// Share writes the share of part in whole as a percentage of five columns. A share that is not zero never reads 0 %,
 // and one that is not whole never reads 100 %.
-func formatShare(part, whole uint64) string {
+func Share(part, whole uint64) string {
 	if whole == 0 || part == 0 {
 		return "0%"
 	}
@@ -66,8 +66,8 @@ func formatShare(part, whole uint64) string {
 	return strconv.FormatFloat(p, 'f', 1, 64) + "%"
 }
 
-// formatElapsed writes d in whole seconds: "9s", "3m05s", "2h05m".
-func formatElapsed(d time.Duration) string {
+// Elapsed writes d in whole seconds: "9s", "3m05s", "2h05m".
+func Elapsed(d time.Duration) string {
 	s := int64(max(d, 0).Round(time.Second) / time.Second)
 	switch {
 	case s < 60:
@@ -78,28 +78,26 @@ func formatElapsed(d time.Duration) string {
 	return strconv.FormatInt(s/3600, 10) + "h" + twoDigits(s/60%60) + "m"
 }
 
-// formatRate writes a rate in events a second.
-func formatRate(rate float64) string {
+// Rate writes a rate in events a second.
+func Rate(rate float64) string {
 	if rate < 10 {
 		return strconv.FormatFloat(max(rate, 0), 'f', 1, 64) + "/s"
 	}
-	return formatCount(uint64(rate+0.5)) + "/s"
+	return Count(uint64(rate+0.5)) + "/s"
 }
 
-// formatSigned is formatCount for a number that may be below zero.
-func formatSigned(n int64) string {
+// Signed is Count for a number that may be below zero.
+func Signed(n int64) string {
 	if n < 0 {
-		return "-" + formatCount(uint64(-n))
+		return "-" + Count(uint64(-n))
 	}
-	return formatCount(uint64(n))
+	return Count(uint64(n))
 }
 
-// plural writes n and the noun, with an s unless n is one.
-func plural(n uint64, noun string) string {
+// Plural writes n and the noun, with an s unless n is one.
+func Plural(n uint64, noun string) string {
 	if n == 1 {
 		return "1 " + noun
 	}
-	return formatCount(n) + " " + noun + "s"
+	return Count(n) + " " + noun + "s"
 }
-
-func micros(n int64) time.Duration { return time.Duration(n) * time.Microsecond }

@@ -1,35 +1,11 @@
 package main
 
 import (
-	"bytes"
-	"io"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"sonde/report"
 )
-
-// What is written above a bar stands where the bar stood, and the bar is drawn anew below it.
-func TestBar(t *testing.T) {
-	var terminal bytes.Buffer
-	b := &bar{terminal: &terminal}
-	above := b.above(&terminal)
-
-	io.WriteString(above, "before\n")
-	b.show("12%\nok")
-	io.WriteString(above, "row\n")
-	b.clear()
-	b.clear()
-	io.WriteString(above, "after\n")
-
-	const drawn = "\r12%\x1b[K\r\nok\x1b[K\r\x1b[A"
-	want := "before\n" + drawn + "\r\x1b[J" + "row\n" + drawn + "\r\x1b[J" + "after\n"
-	if diff := cmp.Diff(want, terminal.String()); diff != "" {
-		t.Errorf("terminal differs (-want +got):\n%s", diff)
-	}
-}
 
 // The rate is that of the last second or two, however often one looks.
 func TestRateMeter(t *testing.T) {

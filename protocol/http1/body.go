@@ -44,6 +44,9 @@ func (p *Parser) chooseBody() error {
 // if it says so (RFC 9112 s.9.3).
 func (p *Parser) keepsAlive() bool {
 	keep := p.minor > 0
+	if !p.mayHave("Connection") {
+		return keep
+	}
 	for i := range p.fields {
 		f := &p.fields[i]
 		if !p.named(f, "Connection") {
@@ -67,6 +70,9 @@ func (p *Parser) keepsAlive() bool {
 // (RFC 9112 s.6.3, rule 5).
 func (p *Parser) contentLength() (int64, error) {
 	length := int64(-1)
+	if !p.mayHave("Content-Length") {
+		return length, nil
+	}
 	for i := range p.fields {
 		f := &p.fields[i]
 		if !p.named(f, "Content-Length") {
@@ -78,9 +84,9 @@ func (p *Parser) contentLength() (int64, error) {
 			n, ok := parseLength(item)
 			switch {
 			case !ok:
-				return 0, malformed(f.name, "Content-Length is not a number below 2^63")
+				return 0, malformed(int(f.name), "Content-Length is not a number below 2^63")
 			case length >= 0 && n != length:
-				return 0, malformed(f.name, "two different lengths in Content-Length")
+				return 0, malformed(int(f.name), "two different lengths in Content-Length")
 			}
 			length = n
 		}
@@ -100,6 +106,9 @@ const (
 // transferCoding reads the list of transfer codings (RFC 9112 s.6.1).
 func (p *Parser) transferCoding() (coding, error) {
 	c := noCoding
+	if !p.mayHave("Transfer-Encoding") {
+		return c, nil
+	}
 	chunked := false
 	for i := range p.fields {
 		f := &p.fields[i]
@@ -107,7 +116,7 @@ func (p *Parser) transferCoding() (coding, error) {
 			continue
 		}
 		if p.minor == 0 {
-			return 0, malformed(f.name, "Transfer-Encoding in HTTP/1.0")
+			return 0, malformed(int(f.name), "Transfer-Encoding in HTTP/1.0")
 		}
 		for more, list := true, p.value(f); more; {
 			var item []byte
@@ -117,7 +126,7 @@ func (p *Parser) transferCoding() (coding, error) {
 				continue // empty elements of a list are ignored (RFC 9110 s.5.6.1.2)
 			case equalFold(item, "chunked"):
 				if chunked {
-					return 0, malformed(f.name, "chunked twice in Transfer-Encoding")
+					return 0, malformed(int(f.name), "chunked twice in Transfer-Encoding")
 				}
 				chunked = true
 				c = chunkedLast
@@ -126,7 +135,7 @@ func (p *Parser) transferCoding() (coding, error) {
 			}
 		}
 		if p.Header("Content-Length") != nil {
-			return 0, malformed(f.name, "both Transfer-Encoding and Content-Length") // RFC 9112 s.6.3, rule 3
+			return 0, malformed(int(f.name), "both Transfer-Encoding and Content-Length") // RFC 9112 s.6.3, rule 3
 		}
 	}
 	return c, nil

@@ -8,11 +8,14 @@ import (
 
 // field is where a field lies in the head.
 type field struct {
-	name, nameEnd   int
-	value, valueEnd int
-	folded          bool // the value spans lines; read it at flat to flatEnd of Parser.unfolded
-	flat, flatEnd   int
+	name, nameEnd   offset
+	value, valueEnd offset
+	flat, flatEnd   offset // of a value that is folded: where it lies in Parser.unfolded
+	folded          bool   // the value spans lines
 }
+
+// offset is a place in a head, or in the trailer section behind a chunk's line: at most MaxHeadSize + MaxChunkLine + 2.
+type offset = uint16
 
 // protocolName begins every response (RFC 9112 s.2.3).
 const protocolName = "HTTP/"
@@ -72,10 +75,13 @@ func (p *Parser) nextLine(buf []byte, first, limit int) (end, next int, err erro
 		end--
 	}
 	// CR alone and NUL make a line mean different things to different readers (RFC 9112 s.2.2, RFC 9110 s.5.5).
-	for j, c := range buf[p.line:end] {
-		if c == '\r' || c == 0 {
-			return 0, 0, malformed(p.line+j, "CR or NUL in a line")
-		}
+	line := buf[p.line:end]
+	j := bytes.IndexByte(line, '\r')
+	if j < 0 {
+		j = bytes.IndexByte(line, 0)
+	}
+	if j >= 0 {
+		return 0, 0, malformed(p.line+j, "CR or NUL in a line")
 	}
 	return end, next, nil
 }
@@ -101,6 +107,7 @@ func (p *Parser) statusLine(line []byte) error {
 	p.reason = min(code+4, len(line))
 	p.reasonEnd = len(line)
 	p.fields = p.fields[:0]
+	p.lengths = 0
 	p.unfolded = p.unfolded[:0]
 	return nil
 }
@@ -118,6 +125,7 @@ func (p *Parser) fieldLine(buf []byte, end int) error {
 		return tooLarge("number of fields", MaxFields)
 	}
 	p.fields = append(p.fields, f)
+	p.lengths |= 1 << min(f.nameEnd-f.name, 63)
 	return nil
 }
 
@@ -129,7 +137,7 @@ func (p *Parser) foldedLine(buf []byte, end int) error {
 	if _, e := trim(buf, p.line, end); e > p.line {
 		f := &p.fields[len(p.fields)-1]
 		f.folded = true
-		f.valueEnd = e
+		f.valueEnd = offset(e)
 	}
 	return nil
 }
@@ -137,22 +145,25 @@ func (p *Parser) foldedLine(buf []byte, end int) error {
 // splitField takes the line from start to end apart at its colon. Whitespace before the colon is cut off, as RFC 9112
 // s.5.1 has it for responses.
 func splitField(buf []byte, start, end int) (field, error) {
-	colon := bytes.IndexByte(buf[start:end], ':')
-	if colon < 0 {
-		return field{}, malformed(start, "field without a colon")
+	nameEnd := start
+	for nameEnd < end && tchars[buf[nameEnd]] {
+		nameEnd++
 	}
-	_, nameEnd := trim(buf, start, start+colon)
+	colon := nameEnd
+	for colon < end && isSpace(buf[colon]) {
+		colon++
+	}
+	if colon == end || buf[colon] != ':' {
+		if bytes.IndexByte(buf[start:end], ':') < 0 {
+			return field{}, malformed(start, "field without a colon")
+		}
+		return field{}, malformed(nameEnd, "field name is not a token")
+	}
 	if nameEnd == start {
 		return field{}, malformed(start, "field without a name")
 	}
-	for i, c := range buf[start:nameEnd] {
-		if !isToken(c) {
-			return field{}, malformed(start+i, "field name is not a token")
-		}
-	}
-	f := field{name: start, nameEnd: nameEnd}
-	f.value, f.valueEnd = trim(buf, start+colon+1, end)
-	return f, nil
+	value, valueEnd := trim(buf, colon+1, end)
+	return field{name: offset(start), nameEnd: offset(nameEnd), value: offset(value), valueEnd: offset(valueEnd)}, nil
 }
 
 // finishHead is at the empty line, which ends at next.
@@ -160,9 +171,9 @@ func (p *Parser) finishHead(buf []byte, next int) (protocol.Frame, int, error) {
 	p.unfolded = p.unfolded[:0]
 	for i := range p.fields {
 		if f := &p.fields[i]; f.folded {
-			f.flat = len(p.unfolded)
+			f.flat = offset(len(p.unfolded))
 			p.unfolded = appendUnfolded(p.unfolded, buf[f.value:f.valueEnd])
-			f.flatEnd = len(p.unfolded)
+			f.flatEnd = offset(len(p.unfolded))
 		}
 	}
 	p.head = buf[:p.line]
@@ -213,11 +224,13 @@ func isSpace(c byte) bool { return c == ' ' || c == '\t' }
 
 func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 
-// isToken reports whether c is a tchar (RFC 9110 s.5.6.2).
-func isToken(c byte) bool {
-	switch {
-	case isDigit(c), 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z':
-		return true
+// tchars are the bytes that a token is made of (RFC 9110 s.5.6.2).
+var tchars = func() (t [256]bool) {
+	for c := range t {
+		t[c] = isDigit(byte(c)) || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
 	}
-	return c != 0 && bytes.IndexByte([]byte("!#$%&'*+-.^_`|~"), c) >= 0
-}
+	for _, c := range "!#$%&'*+-.^_`|~" {
+		t[c] = true
+	}
+	return t
+}()

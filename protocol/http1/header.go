@@ -45,7 +45,7 @@ func (p *Parser) ContentLength() int64 {
 // Header returns the value of the first field of that name, whatever the case of either; nil if there is none, empty but
 // not nil if it is empty. Folded lines are joined by a space (RFC 9112 s.5.2). It does not allocate.
 func (p *Parser) Header(name string) []byte {
-	if p.head == nil {
+	if p.head == nil || !p.mayHave(name) {
 		return nil
 	}
 	for i := range p.fields {
@@ -70,6 +70,10 @@ func (p *Parser) Headers() iter.Seq2[[]byte, []byte] {
 		}
 	}
 }
+
+// mayHave reports whether some field has a name as long as this one. Of the fields that decide where a body ends most
+// heads have one, and the others need not be looked for.
+func (p *Parser) mayHave(name string) bool { return p.lengths&(1<<min(len(name), 63)) != 0 }
 
 func (p *Parser) named(f *field, name string) bool { return equalFold(p.head[f.name:f.nameEnd], name) }
 

@@ -65,6 +65,7 @@ type Parser struct {
 
 	head      []byte // the last Head, nil once the caller's buffer is no longer ours
 	fields    []field
+	lengths   uint64 // bit n: there is a field whose name has n bytes; bit 63: or more
 	unfolded  []byte // values of folded fields
 	minor     uint8
 	status    int

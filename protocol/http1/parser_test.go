@@ -192,12 +192,64 @@ func TestLimitIsExact(t *testing.T) {
 	}
 }
 
+// TestPersistent tells connections that go on from those that end (RFC 9112 s.9.3).
+func TestPersistent(t *testing.T) {
+	for _, tc := range []struct {
+		name, stream string
+		want         bool
+	}{
+		{"default of 1.1", ok + "Content-Length: 0\r\n\r\n", true},
+		{"default of 1.0", "HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n", false},
+		{"1.0 with keep-alive", "HTTP/1.0 200 OK\r\nConnection: Keep-Alive\r\nContent-Length: 0\r\n\r\n", true},
+		{"close", ok + "Connection: close\r\nContent-Length: 5\r\n\r\n", false},
+		{"close in a list", ok + "Connection: keep-alive , CLOSE\r\nContent-Length: 5\r\n\r\n", false},
+		{"close in a second field", ok + "Connection: x\r\nconnection: close\r\nContent-Length: 5\r\n\r\n", false},
+		{"close folded", ok + "Connection: x,\r\n close\r\nContent-Length: 5\r\n\r\n", false},
+		{"close in another field", ok + "Proxy-Connection: close\r\nContent-Length: 5\r\n\r\n", true},
+		{"closed is not close", ok + "Connection: closed\r\nContent-Length: 5\r\n\r\n", true},
+		{"body until the end", ok + "Connection: keep-alive\r\n\r\n", false},
+		{"chunked", chunked + "\r\n", true},
+		{"no body", "HTTP/1.1 204 No Content\r\n\r\n", true},
+		{"switching protocols", "HTTP/1.1 101 Switching Protocols\r\n\r\n", false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			var p Parser
+			if p.Persistent() {
+				t.Error("before the first head: got true")
+			}
+			if _, _, err := p.ParseFrame([]byte(tc.stream)); err != nil {
+				t.Fatal(err)
+			}
+			if got := p.Persistent(); got != tc.want {
+				t.Errorf("got %t, want %t", got, tc.want)
+			}
+		})
+	}
+}
+
+// TestLongNames has two fields with names above 63 bytes, which are looked for as all others.
+func TestLongNames(t *testing.T) {
+	name := strings.Repeat("n", 70)
+	var p Parser
+	if _, _, err := p.ParseFrame([]byte(ok + name + "n: x\r\n" + name + ": y\r\n\r\n")); err != nil {
+		t.Fatal(err)
+	}
+	if got := string(p.Header(name)); got != "y" {
+		t.Errorf("got %q, want %q", got, "y")
+	}
+}
+
+// welcome is nginx's answer with its default page.
+var welcome = ok + "Server: nginx/1.26.3\r\nDate: Sat, 21 Nov 2026 15:18:29 GMT\r\nContent-Type: text/html\r\nContent-Length: 615\r\n" +
+	"Last-Modified: Wed, 05 Feb 2025 12:00:00 GMT\r\nConnection: keep-alive\r\nETag: \"67a35ac0-267\"\r\nAccept-Ranges: bytes\r\n\r\n" + long[:615]
+
 func BenchmarkParser(b *testing.B) {
 	streams := map[string]string{
 		"length":  ok + "Server: nginx\r\nDate: Mon, 27 Jul 2009 12:28:53 GMT\r\nContent-Type: text/html\r\nContent-Length: 5\r\n\r\nhello",
+		"nginx":   welcome,
 		"chunked": chunked + "Server: nginx\r\n\r\n4\r\nWiki\r\n6\r\npedia \r\n0\r\n\r\n",
 	}
-	for _, name := range []string{"length", "chunked"} {
+	for _, name := range []string{"length", "nginx", "chunked"} {
 		b.Run(name, func(b *testing.B) {
 			stream := []byte(streams[name])
 			var p Parser

@@ -162,6 +162,18 @@ func (c *catalogue) asksForTLS() bool {
 	return false
 }
 
+// judges reports whether the probe of a target holds certificates against the system's authorities.
+func (c *catalogue) judges(p profile) bool {
+	o := &c.cfg.Options.TLS
+	switch {
+	case o.Roots != nil:
+		return false
+	case p.probe == tlsProbe:
+		return !asksManyHellos(o)
+	}
+	return p.tls || o.StartTLS != ""
+}
+
 // addScheme has a URL's scheme choose a probe. TLS that the options don't allow below the probe matters only if there is such
 // a URL: one among the arguments is the command line's fault, one in a file a bad line.
 func (c *catalogue) addScheme(scheme, name string, overTLS bool) error {

@@ -85,6 +85,11 @@ func (m CloseMode) String() string { return [...]string{"rst", "fin"}[m] }
 // defaultTargetLimit is the whole time budget of a target.
 const defaultTargetLimit = 30 * time.Second
 
+// asksManyHellos reports whether the tls probe asks by many hellos, each on a connection of its own, and judges no certificate.
+func asksManyHellos(t *probes.TLSOptions) bool {
+	return t.JARM || t.Enum.Versions || t.Enum.Ciphers || t.Enum.Groups
+}
+
 // manyTargetLimit is the same where one target takes dozens or hundreds of connections, one after the other.
 const manyTargetLimit = 3 * time.Minute
 

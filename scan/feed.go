@@ -2,12 +2,14 @@ package scan
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/netip"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -118,6 +120,10 @@ func (f *feeder) submit(ctx context.Context, t *target.Target, dns time.Duration
 		f.note(ctx, note{*t, dns, judgement{report.InvalidInput, report.SideLocal, err.Error()}})
 		return true
 	}
+	asked := profile{t.Probe, t.TLS}
+	if s.catalogue.judges(asked) {
+		s.loadRoots() // a loop must not wait for files
+	}
 	id, err := s.flights.take(ctx)
 	if err != nil {
 		return false
@@ -126,7 +132,7 @@ func (f *feeder) submit(ctx context.Context, t *target.Target, dns time.Duration
 	job := [1]engine.Job{{
 		ID:      uint64(id),
 		Remote:  socket.AddrFrom(netip.AddrPortFrom(t.Addr, t.Port), zone),
-		Profile: s.catalogue.indexes[profile{t.Probe, t.TLS}],
+		Profile: s.catalogue.indexes[asked],
 	}}
 	if n, _ := s.engine.Submit(ctx, job[:]); n == 0 {
 		s.flights.release([]uint32{id})
@@ -134,6 +140,11 @@ func (f *feeder) submit(ctx context.Context, t *target.Target, dns time.Duration
 	}
 	return true
 }
+
+// loadSystemRoots has crypto/x509 read the system's authorities, which it does once in a process, at the first certificate that
+// is judged at the latest. That is a hundred files and 40 ms, more on a network's disk, and would be on a loop, with the
+// handshakes of all its connections waiting. A system without authorities is no error here: each record says so.
+var loadSystemRoots = sync.OnceFunc(func() { _, _ = x509.SystemCertPool() })
 
 // resolve asks for the address of t's name; what follows happens when the answer is there.
 func (f *feeder) resolve(ctx context.Context, t target.Target) {

@@ -27,6 +27,7 @@ type Scan struct {
 	engineCfg engine.Config
 	engine    *engine.Engine
 	flights   *inFlight
+	loadRoots func() // reads the system's authorities; called before a target that needs them is dialled
 	notes     chan note
 	progress  progress
 	zoneMu    sync.Mutex
@@ -63,14 +64,15 @@ func New(cfg Config) (*Scan, error) {
 	}
 	if cfg.Limits.Target == 0 {
 		cfg.Limits.Target = defaultTargetLimit
-		if t := &cfg.Options.TLS; t.JARM || t.Enum.Versions || t.Enum.Ciphers || t.Enum.Groups {
+		if asksManyHellos(&cfg.Options.TLS) {
 			cfg.Limits.Target = manyTargetLimit
 		}
 	}
 	if cfg.Connections == 0 {
 		cfg.Connections = 1000
 	}
-	s := &Scan{cfg: cfg, limits: cfg.Limits.WithDefaults(), clk: cfg.Clock, notes: make(chan note, noteQueue), abort: make(chan struct{})}
+	s := &Scan{cfg: cfg, limits: cfg.Limits.WithDefaults(), clk: cfg.Clock, notes: make(chan note, noteQueue), abort: make(chan struct{}),
+		loadRoots: loadSystemRoots}
 	if s.clk == nil {
 		s.clk = clock.NewSystem()
 	}

@@ -10,7 +10,8 @@ import (
 
 // VerifyOptions says against what a chain is held.
 type VerifyOptions struct {
-	// Roots are the authorities that are trusted; nil is the system's.
+	// Roots are the authorities that are trusted; nil is the system's, which crypto/x509 reads from files once in a process: at
+	// the first Verify, or at an earlier [x509.SystemCertPool] of who must not wait then.
 	Roots *x509.CertPool
 	// Name is the host name or address that the certificate must be for; empty skips that check.
 	Name string

@@ -43,10 +43,12 @@ type loop struct {
 	observe func(slot uint32, from, to State) // hears of each transition; nil outside tests
 
 	now        int64 // when the poll of this batch returned
+	arrivedAt  int64 // when the bytes of the last read came
 	armedAt    int64 // what the poller's timer is set to; 0: nothing
 	drainUntil int64 // once stopping: when to cancel what is left
 	partUntil  int64 // once only closing connections are left: when to leave them to the kernel
 	lag        *histogram.Histogram
+	tracing    tracing
 }
 
 // scratchSize is how much is thrown away by one read of a connection that is closing.
@@ -82,6 +84,8 @@ func newLoop(cfg *Config, shared *shared, index int, p poller.Poller, s socket.S
 
 // run polls until all jobs have ended.
 func (l *loop) run() error {
+	l.tracing.begin()
+	defer l.tracing.end()
 	l.poller.Wake() // the first batch: there may be jobs already
 	err := l.poller.Run(l.onBatch)
 	if err != nil { // what was given to this loop is handed back, so that nothing waits for it
@@ -109,17 +113,22 @@ func (l *loop) onBatch(now int64, events []poller.Event) (more bool) {
 		due = 0
 	}
 
+	l.tracing.batch("events")
 	for _, ev := range events {
 		l.onEvent(ev)
 	}
 	l.goOnAll()
+	l.tracing.next("timers")
 	l.expire()
 	l.resume()
+	l.tracing.next("admit")
 	l.admit()
 	l.heedStop()
 	l.partLast()
+	l.tracing.next("deliver")
 	l.deliver()
 	l.arm()
+	l.tracing.batchEnd()
 
 	l.lag.Record(lagOf(now, l.clk.Now(), due))
 	return !l.isOver()

@@ -36,17 +36,6 @@ func newCompletionCommand(p *program) *command {
 	}
 }
 
-// listedCommands are the commands that help lists.
-func (p *program) listedCommands() []*command {
-	var list []*command
-	for _, c := range p.commands {
-		if !c.later {
-			list = append(list, c)
-		}
-	}
-	return list
-}
-
 // listedFlags are the flags of c that help lists.
 func (p *program) listedFlags(c *command) []flagSpec {
 	var list []flagSpec
@@ -86,23 +75,41 @@ _sonde() {
 	fi
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		if [[ ${COMP_WORDS[i]} != -* ]]; then
-			command=${COMP_WORDS[i]}
-			break
-		fi
-	done
-	case $command in
-`)
-	var names []string
-	for _, c := range p.listedCommands() {
-		names = append(names, c.name)
+			command+=" ${COMP_WORDS[i]}"
+			case $command in `)
+	// A group's name is followed by a command's.
+	fmt.Fprintf(&b, "%s) ;; *) break ;; esac\n\t\tfi\n\tdone\n\tcase $command in\n", strings.Join(bashGroups(p.commands), " | "))
+	for _, c := range everyCommand(p.commands) {
 		p.bashCommand(&b, c)
 	}
-	fmt.Fprintf(&b, "\t'') _sonde_words '%s help --help --version' ;;\n\tesac\n}\n\ncomplete -F _sonde sonde\n", strings.Join(names, " "))
+	fmt.Fprintf(&b, "\t'') _sonde_words '%s help --help --version' ;;\n\tesac\n}\n\ncomplete -F _sonde sonde\n", namesOf(p.commands))
 	return b.String()
 }
 
+// namesOf are the names of those of commands that help lists, with spaces between them.
+func namesOf(commands []*command) string {
+	var names []string
+	for _, c := range listed(commands) {
+		names = append(names, c.name)
+	}
+	return strings.Join(names, " ")
+}
+
+// bashPattern is the command as the function _sonde gathers it: " bench hold", quoted.
+func bashPattern(c *command) string { return "'" + strings.TrimPrefix(c.path(), "sonde") + "'" }
+
+func bashGroups(commands []*command) []string {
+	var patterns []string
+	for _, c := range everyCommand(commands) {
+		if len(c.subs) > 0 {
+			patterns = append(patterns, bashPattern(c))
+		}
+	}
+	return patterns
+}
+
 func (p *program) bashCommand(b *strings.Builder, c *command) {
-	fmt.Fprintf(b, "\t%s)\n\t\tcase $prev in\n", c.name)
+	fmt.Fprintf(b, "\t%s)\n\t\tcase $prev in\n", bashPattern(c))
 	var all []string
 	for _, f := range p.listedFlags(c) {
 		all = append(all, "--"+f.name)
@@ -125,6 +132,8 @@ func (p *program) bashCommand(b *strings.Builder, c *command) {
 	b.WriteString("\t\tesac\n")
 	arguments := ":"
 	switch {
+	case len(c.subs) > 0:
+		arguments = "_sonde_words '" + namesOf(c.subs) + "'"
 	case len(c.words) > 0:
 		arguments = "_sonde_words '" + strings.Join(c.words, " ") + "'"
 	case c.files:
@@ -133,29 +142,49 @@ func (p *program) bashCommand(b *strings.Builder, c *command) {
 	fmt.Fprintf(b, "\t\tif [[ $cur == -* ]]; then _sonde_words '%s'; else %s; fi ;;\n", strings.Join(all, " "), arguments)
 }
 
-// zshCompletion uses _arguments (zshcompsys(1)).
+// zshCompletion uses _arguments (zshcompsys(1)): a function for each group of commands, the program's own the last.
 func (p *program) zshCompletion() string {
 	var b strings.Builder
-	b.WriteString("#compdef sonde\n\n_sonde() {\n\tlocal line state\n\t_arguments -C '1: :->command' '*:: :->arguments' && return\n\tcase $state in\n\tcommand)\n\t\tlocal -a commands=(\n")
-	for _, c := range p.listedCommands() {
-		fmt.Fprintf(&b, "\t\t\t%s\n", zshQuote(c.name+":"+c.summary))
+	b.WriteString("#compdef sonde\n\n")
+	p.zshGroup(&b, "_sonde", p.commands)
+	b.WriteString("if [[ $zsh_eval_context[-1] == loadautofunc ]]; then\n\t_sonde \"$@\"\nelse\n\tcompdef _sonde sonde\nfi\n")
+	return b.String()
+}
+
+// zshGroup writes the function that completes one of commands and what follows it, behind those of the groups among them.
+func (p *program) zshGroup(b *strings.Builder, function string, commands []*command) {
+	for _, c := range listed(commands) {
+		if len(c.subs) > 0 {
+			p.zshGroup(b, function+"_"+c.name, c.subs)
+		}
+	}
+	fmt.Fprintf(b, "%s() {\n\tlocal line state\n\t_arguments -C '1: :->command' '*:: :->arguments' && return\n\tcase $state in\n\tcommand)\n\t\tlocal -a commands=(\n", function)
+	for _, c := range listed(commands) {
+		fmt.Fprintf(b, "\t\t\t%s\n", zshQuote(c.name+":"+c.summary))
 	}
 	b.WriteString("\t\t)\n\t\t_describe command commands ;;\n\targuments)\n\t\tcase $line[1] in\n")
-	for _, c := range p.listedCommands() {
-		fmt.Fprintf(&b, "\t\t%s)\n\t\t\t_arguments -s -S", c.name)
-		for _, f := range p.listedFlags(c) {
-			fmt.Fprintf(&b, " \\\n\t\t\t\t%s", zshFlag(&f))
+	for _, c := range listed(commands) {
+		if len(c.subs) > 0 {
+			fmt.Fprintf(b, "\t\t%s) %s_%s ;;\n", c.name, function, c.name)
+			continue
 		}
-		switch {
-		case len(c.words) > 0:
-			fmt.Fprintf(&b, " \\\n\t\t\t\t%s", zshQuote("*:word:("+strings.Join(c.words, " ")+")"))
-		case c.files:
-			fmt.Fprintf(&b, " \\\n\t\t\t\t%s", zshQuote("*:target:_files"))
-		}
-		b.WriteString(" ;;\n")
+		p.zshCommand(b, c)
 	}
-	b.WriteString("\t\tesac ;;\n\tesac\n}\n\nif [[ $zsh_eval_context[-1] == loadautofunc ]]; then\n\t_sonde \"$@\"\nelse\n\tcompdef _sonde sonde\nfi\n")
-	return b.String()
+	b.WriteString("\t\tesac ;;\n\tesac\n}\n\n")
+}
+
+func (p *program) zshCommand(b *strings.Builder, c *command) {
+	fmt.Fprintf(b, "\t\t%s)\n\t\t\t_arguments -s -S", c.name)
+	for _, f := range p.listedFlags(c) {
+		fmt.Fprintf(b, " \\\n\t\t\t\t%s", zshFlag(&f))
+	}
+	switch {
+	case len(c.words) > 0:
+		fmt.Fprintf(b, " \\\n\t\t\t\t%s", zshQuote("*:word:("+strings.Join(c.words, " ")+")"))
+	case c.files:
+		fmt.Fprintf(b, " \\\n\t\t\t\t%s", zshQuote("*:target:_files"))
+	}
+	b.WriteString(" ;;\n")
 }
 
 // zshFlag is a flag as an optspec of _arguments.
@@ -202,19 +231,22 @@ func zshQuote(text string) string { return "'" + strings.ReplaceAll(text, "'", `
 // fishCompletion is a complete(1) line for each flag.
 func (p *program) fishCompletion() string {
 	var b strings.Builder
-	var names []string
-	for _, c := range p.listedCommands() {
-		names = append(names, c.name)
-	}
-	none := "not __fish_seen_subcommand_from " + strings.Join(names, " ")
+	none := "not __fish_seen_subcommand_from " + namesOf(p.commands)
 	b.WriteString("# fish completion for sonde\ncomplete -c sonde -f\n")
 	fmt.Fprintf(&b, "complete -c sonde -n '%s' -l help -s h -d 'print help'\ncomplete -c sonde -n '%s' -l version -d 'print the version'\n", none, none)
-	for _, c := range p.listedCommands() {
-		fmt.Fprintf(&b, "complete -c sonde -n '%s' -a %s -d %s\n", none, c.name, fishQuote(c.summary))
+	for _, c := range everyCommand(p.commands) {
+		among, condition := p.commands, ""
+		if c.parent != nil {
+			among, condition = c.parent.subs, fishSeen(c.parent)+"; and "
+		}
+		condition += "not __fish_seen_subcommand_from " + namesOf(among)
+		fmt.Fprintf(&b, "complete -c sonde -n '%s' -a %s -d %s\n", condition, c.name, fishQuote(c.summary))
 	}
-	for _, c := range p.listedCommands() {
-		seen := "__fish_seen_subcommand_from " + c.name
+	for _, c := range everyCommand(p.commands) {
+		seen := fishSeen(c)
 		switch {
+		case len(c.subs) > 0:
+			continue
 		case len(c.words) > 0:
 			fmt.Fprintf(&b, "complete -c sonde -n '%s' -a '%s'\n", seen, strings.Join(c.words, " "))
 		case c.files:
@@ -225,6 +257,15 @@ func (p *program) fishCompletion() string {
 		}
 	}
 	return b.String()
+}
+
+// fishSeen is the condition that the line names c.
+func fishSeen(c *command) string {
+	seen := "__fish_seen_subcommand_from " + c.name
+	if c.parent != nil {
+		seen = fishSeen(c.parent) + "; and " + seen
+	}
+	return seen
 }
 
 // fishValue is what complete is told of a flag besides its name and text.

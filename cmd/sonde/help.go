@@ -18,14 +18,7 @@ func (p *program) overview() string {
 	h.line("sonde: probe many TCP services at once, and say of each the truth")
 	h.head("Usage")
 	h.line("  sonde COMMAND [flags] [arguments]")
-	h.head("Commands")
-	var rows [][]string
-	for _, c := range p.commands {
-		if !c.later {
-			rows = append(rows, []string{"  " + c.name, c.summary})
-		}
-	}
-	h.b.WriteString(columns(rows))
+	h.commands(p.commands)
 	h.head("Examples")
 	scan := p.commands[0]
 	for _, e := range scan.examples[:3] {
@@ -39,12 +32,15 @@ func (p *program) overview() string {
 // helpOf is `sonde COMMAND --help`.
 func (p *program) helpOf(c *command) string {
 	h := p.newPage()
-	h.line("sonde " + c.name + ": " + c.summary)
+	h.line(c.path() + ": " + c.summary)
 	h.head("Usage")
-	h.line(strings.TrimRight("  sonde "+c.name+" "+c.usage, " "))
+	h.line(strings.TrimRight("  "+c.path()+" "+c.usage, " "))
 	for _, text := range c.about {
 		h.line("")
 		h.indented("  ", text)
+	}
+	if len(c.subs) > 0 {
+		h.commands(c.subs)
 	}
 	if len(c.examples) > 0 {
 		h.head("Examples")
@@ -54,6 +50,18 @@ func (p *program) helpOf(c *command) string {
 	}
 	h.flags(p.allFlags(c))
 	return h.b.String()
+}
+
+// commands lists what is listed of list.
+func (h *page) commands(list []*command) {
+	h.head("Commands")
+	var rows [][]string
+	for _, c := range list {
+		if c.listed() {
+			rows = append(rows, []string{"  " + c.name, c.summary})
+		}
+	}
+	h.b.WriteString(columns(rows))
 }
 
 // page is help under construction.

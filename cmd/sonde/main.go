@@ -38,14 +38,20 @@ func main() {
 // Run runs the command line args, which do not hold the program's name, and returns the exit code. What was asked for goes
 // to stdout, everything else to stderr.
 func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	p := newProgram(stdin, stdout, stderr)
+	return p.exitCode(p.run(ctx, args))
+}
+
+func newProgram(stdin io.Reader, stdout, stderr io.Writer) *program {
 	p := &program{stdin: stdin, stdout: stdout, stderr: newConsole(stderr)}
 	p.commands = []*command{
 		newScanCommand(p), newServeCommand(p), newProbesCommand(p), newDoctorCommand(p),
-		newCompletionCommand(p), newManCommand(p), newVersionCommand(p),
+		newBenchCommand(p),
+		newCompletionCommand(p), newManCommand(p), newVersionCommand(p), newWorkerCommand(p),
 		{name: "watch", summary: "probe targets again and again", later: true},
-		{name: "bench", summary: "measure under a load shape", later: true},
 	}
-	return p.exitCode(p.run(ctx, args))
+	adopt(p.commands)
+	return p
 }
 
 // program is one run of sonde.
@@ -57,25 +63,9 @@ type program struct {
 	help     bool
 	version  bool
 	noColor  bool
+	profiles profileNames
 	parsed   parsed
 }
-
-// command is one command: what help, the manual and completion say of it, and what it does.
-type command struct {
-	name     string
-	summary  string // one line, lower case, no full stop
-	usage    string // what stands behind the name: "[flags] [TARGET ...]"
-	about    []string
-	examples []example
-	flags    []flagSpec
-	words    []string // what completion offers as arguments
-	files    bool     // completion offers files as arguments
-	later    bool     // part of the contract and not built yet
-	run      func(ctx context.Context, args []string) error
-}
-
-// example is a command line and what it is good for.
-type example struct{ line, doc string }
 
 // allFlags are the flags of c and those that every command has.
 func (p *program) allFlags(c *command) []flagSpec {
@@ -83,10 +73,10 @@ func (p *program) allFlags(c *command) []flagSpec {
 }
 
 func (p *program) commonFlags() []flagSpec {
-	return []flagSpec{
-		{group: "General", name: "no-color", help: "no colours, even on a terminal; the variable NO_COLOR does the same", set: toSwitch(&p.noColor)},
-		{group: "General", name: "help", short: "h", help: "print this help", set: toSwitch(&p.help)},
-	}
+	return append(profileFlags(&p.profiles),
+		flagSpec{group: "General", name: "no-color", help: "no colours, even on a terminal; the variable NO_COLOR does the same", set: toSwitch(&p.noColor)},
+		flagSpec{group: "General", name: "help", short: "h", help: "print this help", set: toSwitch(&p.help)},
+	)
 }
 
 // run parses the command line and runs its command.
@@ -111,7 +101,7 @@ func (p *program) run(ctx context.Context, args []string) error {
 	}
 	argv := append([]string{"sonde"}, leading...)
 	if at < len(args) {
-		c, rest, err := p.choose(args[at], args[at+1:])
+		c, rest, err := p.choose(args[at:])
 		if err != nil {
 			return err
 		}
@@ -147,37 +137,6 @@ func (p *program) bare() error {
 	return exitStatus(exitUsage)
 }
 
-// choose finds the command called name. `sonde help scan` is `sonde scan --help`.
-func (p *program) choose(name string, args []string) (*command, []string, error) {
-	if name == "help" {
-		if len(args) == 0 {
-			help := &command{name: "help", run: func(context.Context, []string) error { return p.print(p.overview()) }}
-			return help, nil, nil
-		}
-		name, args = args[0], []string{"--help"}
-	}
-	var names []string
-	for _, c := range p.commands {
-		if c.name == name {
-			if c.later {
-				return nil, nil, notYet("sonde " + name)
-			}
-			return c, args, nil
-		}
-		names = append(names, c.name)
-	}
-	e := &usageError{text: "there is no command " + quoteWord(name)}
-	switch near := nearest(name, names); {
-	case near != "":
-		e.hint = didYouMean("sonde " + near)
-	case strings.ContainsAny(name, ".:/"):
-		e.hint = "to probe it: sonde scan " + name
-	default:
-		e.hint = "sonde --help lists the commands"
-	}
-	return nil, nil, e
-}
-
 // act runs a command whose flags are parsed.
 func (p *program) act(ctx context.Context, c *command, args []string) error {
 	if p.noColor {
@@ -186,7 +145,11 @@ func (p *program) act(ctx context.Context, c *command, args []string) error {
 	if p.help {
 		return p.print(p.helpOf(c))
 	}
-	return c.run(ctx, args)
+	if len(c.subs) > 0 {
+		io.WriteString(p.stderr, p.helpOf(c))
+		return exitStatus(exitUsage)
+	}
+	return p.profiled(func() error { return c.run(ctx, args) })
 }
 
 // print writes what was asked for to standard output.

@@ -27,11 +27,14 @@ func (p *program) manual() string {
 	m.section("NAME")
 	m.text("sonde - probe many TCP services at once")
 	m.section("SYNOPSIS")
-	for i, c := range p.listedCommands() {
+	for i, c := range everyCommand(p.commands) {
+		if len(c.subs) > 0 {
+			continue // it does nothing by itself
+		}
 		if i > 0 {
 			m.macro(".br")
 		}
-		m.bold("sonde " + c.name)
+		m.bold(c.path())
 		if c.usage != "" {
 			m.text(c.usage)
 		}
@@ -40,7 +43,7 @@ func (p *program) manual() string {
 	for _, text := range manDescription {
 		m.paragraph(text)
 	}
-	for _, c := range p.listedCommands() {
+	for _, c := range everyCommand(p.commands) {
 		m.command(c, p.listedFlags(c))
 	}
 	m.section("TARGETS")
@@ -69,11 +72,9 @@ func (p *program) manual() string {
 
 // laterText names what is in the contract and not built.
 func (p *program) laterText() string {
-	var commands, flags []string
+	commands := laterCommands(p.commands)
+	var flags []string
 	for _, c := range p.commands {
-		if c.later {
-			commands = append(commands, "sonde "+c.name)
-		}
 		for i := range c.flags {
 			if c.flags[i].later {
 				flags = append(flags, "--"+c.flags[i].name)
@@ -81,7 +82,19 @@ func (p *program) laterText() string {
 		}
 	}
 	return fmt.Sprintf("Planned and not built: the commands %s, and of scan the flags %s. Giving one of them is an error (exit code 2); "+
-		"none is taken and ignored.", strings.Join(commands, " and "), strings.Join(flags, ", "))
+		"none is taken and ignored.", andList(commands), strings.Join(flags, ", "))
+}
+
+// laterCommands are those, on all levels, that are not built.
+func laterCommands(commands []*command) []string {
+	var paths []string
+	for _, c := range commands {
+		if c.later {
+			paths = append(paths, c.path())
+		}
+		paths = append(paths, laterCommands(c.subs)...)
+	}
+	return paths
 }
 
 // roff writes a manual page.
@@ -113,7 +126,7 @@ func (m *roff) list(items []item) {
 
 // command writes the section of a command.
 func (m *roff) command(c *command, flags []flagSpec) {
-	m.section("SONDE " + strings.ToUpper(c.name))
+	m.section(strings.ToUpper(c.path()))
 	m.paragraph(sentence(c.summary))
 	for _, text := range c.about {
 		m.paragraph(text)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"io"
 	"os"
 	"strings"
 	"testing"
@@ -48,27 +49,27 @@ func TestRoffEscape(t *testing.T) {
 
 // Each flag is complete and unique: help, manual and completion are made of nothing else.
 func TestFlagTables(t *testing.T) {
-	p := &program{}
-	for _, c := range []*command{newScanCommand(p), newServeCommand(p), newProbesCommand(p), newDoctorCommand(p)} {
+	p := newProgram(nil, io.Discard, io.Discard)
+	for _, c := range everyCommand(p.commands) {
 		seen := map[string]bool{}
 		specs := p.allFlags(c)
 		for i := range specs {
 			f := &specs[i]
 			for _, name := range []string{f.name, f.short} {
 				if name != "" && seen[name] {
-					t.Errorf("sonde %s: two flags are called %s", c.name, name)
+					t.Errorf("%s: two flags are called %s", c.path(), name)
 				}
 				seen[name] = true
 			}
 			switch {
 			case f.later:
 				if f.set != nil || f.help != "" {
-					t.Errorf("sonde %s --%s: a flag of a later version does something", c.name, f.name)
+					t.Errorf("%s --%s: a flag of a later version does something", c.path(), f.name)
 				}
 			case f.set == nil || f.help == "" || f.group == "":
-				t.Errorf("sonde %s --%s: without set, help or group", c.name, f.name)
+				t.Errorf("%s --%s: without set, help or group", c.path(), f.name)
 			case strings.HasSuffix(f.help, ".") || len(f.short) > 1:
-				t.Errorf("sonde %s --%s: help ends in a full stop, or the short name is long", c.name, f.name)
+				t.Errorf("%s --%s: help ends in a full stop, or the short name is long", c.path(), f.name)
 			}
 		}
 	}

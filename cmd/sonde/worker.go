@@ -1,0 +1,42 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+
+	"sonde/internal/workers"
+)
+
+// workerWord is the command by which sonde starts itself as a worker process, `sonde worker ROLE`. It is for no person, so
+// help, manual and completion don't know it: stdin and stdout are a worker's pipes to its parent (internal/workers). What
+// starts workers gives workerArgs of a role to workers.Options.Args.
+const workerWord = "worker"
+
+// workerRoles are what a worker may be, by the word behind workerWord. A role does its assignment until that is done or the
+// worker's context is, ends with Worker.Finish and returns; an error is told on stderr, and the worker exits with 1.
+func workerRoles() map[string]func(*workers.Worker) error {
+	return map[string]func(*workers.Worker) error{}
+}
+
+// workerArgs are the arguments that make this program a worker of that role.
+func workerArgs(role string) []string { return []string{workerWord, role} }
+
+func newWorkerCommand(p *program) *command {
+	return &command{
+		name: workerWord, summary: "do a share of another sonde process's work", usage: "ROLE", hidden: true,
+		run: func(_ context.Context, args []string) error {
+			roles := workerRoles()
+			if len(args) != 1 || roles[args[0]] == nil {
+				return &usageError{text: fmt.Sprintf("sonde %s wants a role: %s", workerWord, orList(slices.Sorted(maps.Keys(roles)))),
+					hint: "sonde starts its workers by itself"}
+			}
+			w, err := workers.Serve(p.stdin, p.stdout)
+			if err != nil {
+				return fmt.Errorf("begin as a worker: %w", err)
+			}
+			return roles[args[0]](w)
+		},
+	}
+}

@@ -118,6 +118,23 @@ func (p *Part) MemoryPerConnection() (bytes float64, ok bool) {
 	return float64(u.ResidentHeld-u.ResidentBefore) / float64(p.Held), true
 }
 
+// quantiles are those that are figures.
+var quantiles = []struct {
+	word string
+	q    float64
+}{{"p50", 0.50}, {"p90", 0.90}, {"p99", 0.99}, {"p999", 0.999}}
+
+// FigureNames returns the names of all figures that there can be, in the order in which they are shown.
+func FigureNames() []string {
+	names := []string{"operations_per_s", "cpu_us_per_operation", "memory_per_connection"}
+	for phase := range NumPhases {
+		for _, q := range quantiles {
+			names = append(names, phase.String()+"_"+q.word)
+		}
+	}
+	return names
+}
+
 // Figures are the figures by which two reports are compared, by name; those that are not there are left out. In all but
 // "operations_per_s" less is better.
 func (p *Part) Figures() map[string]float64 {
@@ -133,10 +150,7 @@ func (p *Part) Figures() map[string]float64 {
 		if h == nil || h.Count() == 0 {
 			continue
 		}
-		for _, q := range []struct {
-			word string
-			q    float64
-		}{{"p50", 0.50}, {"p90", 0.90}, {"p99", 0.99}, {"p999", 0.999}} {
+		for _, q := range quantiles {
 			m[Phase(phase).String()+"_"+q.word] = float64(h.Quantile(q.q)) / float64(time.Microsecond)
 		}
 	}

@@ -100,9 +100,12 @@ var libraries = []library{
 	// simkernel takes the names of errnos from it, for its traces.
 	{"golang.org/x/sys", []string{"internal/kernel/...", "internal/simkernel", "internal/testpeer"}, true},
 	{"github.com/panjf2000/gnet/v2", []string{"internal/kernel/poller", "serve/...", "bench/..."}, false},
+	{"github.com/aclements/go-moremath", []string{"bench/baseline"}, false},
+	{"github.com/santhosh-tekuri/jsonschema/v6", nil, true},
 	{"github.com/cloudwego/netpoll", []string{"bench/transport/netpoll"}, false},
 	{"github.com/urfave/cli/v2", []string{"cmd/..."}, false},
 	{"github.com/HdrHistogram/hdrhistogram-go", []string{"internal/histogram"}, false},
+	{"github.com/ajstarks/svgo", []string{"bench/page"}, false},
 	{"golang.org/x/crypto/ocsp", []string{"probes/internal/tlsfacts"}, true},
 	{"github.com/google/go-cmp", testSupport, true},
 	{"github.com/rogpeppe/go-internal", testSupport, true},

@@ -34,9 +34,9 @@ const (
 	Magenta Color = "\x1b[35m"
 )
 
-// Paint is s in a colour, or as it is without colours.
+// Paint is text in a colour, or as it is where there are no colours or color is empty.
 func (s Style) Paint(color Color, text string) string {
-	if !s.Color || text == "" {
+	if !s.Color || text == "" || color == "" {
 		return text
 	}
 	return string(color) + text + string(Reset)

@@ -101,3 +101,20 @@ func Plural(n uint64, noun string) string {
 	}
 	return Count(n) + " " + noun + "s"
 }
+
+// Bytes writes a size with three digits and a unit that suits ("812 B", "1.23 KiB", "45.6 MiB"); below zero with a sign.
+func Bytes(size float64) string {
+	sign := ""
+	if size < 0 {
+		sign, size = "-", -size
+	}
+	if size < 999.5 {
+		return sign + strconv.FormatFloat(size, 'f', 0, 64) + " B"
+	}
+	for _, unit := range []string{"KiB", "MiB", "GiB"} {
+		if size /= 1024; size < 999.5 {
+			return sign + threeDigits(size) + " " + unit
+		}
+	}
+	return sign + threeDigits(size/1024) + " TiB"
+}

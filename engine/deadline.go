@@ -51,6 +51,11 @@ func (l *loop) onTimeout(slot uint32) {
 			l.finish(slot, protocol.EndCancelled, nil, BuffersExhausted, socket.CallNone, 0)
 			return
 		}
+		if f := l.flight(slot); f.resting && f.waitUntil <= l.now && f.targetUntil > l.now && f.pending == 0 {
+			f.waitUntil = 0
+			l.begin(slot, l.table.exchanges[l.table.rows[slot].seat])
+			return // without a last look: nobody is late
+		}
 		l.cutOff(slot)
 		l.hear(slot)
 		if l.isHeard(token) {
@@ -94,13 +99,6 @@ func (l *loop) onPhaseTimeout(slot uint32, state State) {
 	if at := f.deadline(); at > l.now && !f.mute {
 		l.wheel.Set(slot, at)
 		return
-	}
-	if f.resting && f.waitUntil <= l.now && f.targetUntil > l.now && !f.mute {
-		f.waitUntil = 0
-		if ex := l.table.exchanges[l.table.rows[slot].seat]; f.pending == 0 {
-			l.begin(slot, ex)
-			return
-		}
 	}
 	if f.phaseUntil > l.now && f.targetUntil > l.now && !f.mute {
 		l.finish(slot, protocol.EndQuiet, nil, Answered, socket.CallNone, 0)

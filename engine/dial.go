@@ -78,6 +78,9 @@ func (l *loop) launch(slot uint32, fd int, w waiter, dialedAt int64) {
 	l.table.rows[slot].fd = int32(fd)
 	f := l.flight(slot)
 	f.dueAt, f.dialedAt = w.dueAt, dialedAt
+	if l.profile(slot).KernelTimestamps {
+		l.sockets.Timestamps(fd)
+	}
 	limits := &l.profile(slot).Limits
 	f.phaseUntil = after(dialedAt, limits.Connect)
 	f.targetUntil = after(dialedAt, limits.Target)

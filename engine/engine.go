@@ -67,6 +67,9 @@ type Profile struct {
 	// Heartbeats opens the exchanges of heartbeats; nil has Dialogue open them too. Over TLS they begin at once: the
 	// connection is secured.
 	Heartbeats protocol.Dialogue
+	// KernelTimestamps has the moment at which bytes arrive told by the kernel (socket(7)), where it can: FirstByte and
+	// protocol.Timed are then free of the time that they lay there.
+	KernelTimestamps bool
 	// TellHeartbeats has each heartbeat that was answered told by an Outcome of its own.
 	TellHeartbeats bool
 }

@@ -215,21 +215,24 @@ var causeNames = [...]string{
 	"parked", "heartbeat answered", "no descriptor", "no port", "no buffer", "cancelled", "not dialled",
 }
 
-// talkOf is what our exchange does: "connect", or turns of "say TEXT" and "hear TEXT" and then "done" or "park". "handshake"
+// talkOf is what our exchange does: "connect", or turns of "rest TIME", "say TEXT" and "hear TEXT" and then "done" or "park". "handshake"
 // makes the turns that follow a handshake of its own, behind a StartTLS step if there are turns before, and "times N" does
 // it all on so many connections.
 func (s *stage) talkOf(text string) simJob {
 	job := simJob{profile: talks}
 	var say []byte
+	var rest time.Duration
 	for step := range strings.SplitSeq(text, ",") {
 		switch word, arg, _ := strings.Cut(strings.TrimSpace(step), " "); word {
 		case "connect":
 			job.profile = connects
 		case "say":
 			say = s.bytes(arg)
+		case "rest":
+			rest = s.parse(arg)
 		case "hear":
-			job.talk.turns = append(job.talk.turns, turn{send: say, hear: s.bytes(arg)})
-			say = nil
+			job.talk.turns = append(job.talk.turns, turn{send: say, hear: s.bytes(arg), pause: rest})
+			say, rest = nil, 0
 		case "quiet": // the turn before never makes a frame
 			last := &job.talk.turns[len(job.talk.turns)-1]
 			last.quiet, last.endless = s.parse(arg), true

@@ -51,9 +51,13 @@ func (s easySockets) Close(int, bool)                                { s.calls++
 func (s easySockets) Error(int) syscall.Errno                        { panic("SO_ERROR is not needed") }
 func (s easySockets) Local(int) socket.Addr                          { panic("getsockname is not needed") }
 func (s easySockets) Readv(int, []byte, []byte) (int, syscall.Errno) { panic("readv is not needed") }
-func (s easySockets) NoDelay(int)                                    {}
-func (s easySockets) Writev(int, [][]byte) (int, syscall.Errno)      { panic("writev is not needed") }
-func (s easySockets) CloseWrite(int) syscall.Errno                   { panic("shutdown is not needed") }
+func (s easySockets) Timestamps(int) bool                            { return false }
+func (s easySockets) ReadStamped(int, []byte, []byte) (int, int64, syscall.Errno) {
+	panic("a stamp is not needed")
+}
+func (s easySockets) NoDelay(int)                               {}
+func (s easySockets) Writev(int, [][]byte) (int, syscall.Errno) { panic("writev is not needed") }
+func (s easySockets) CloseWrite(int) syscall.Errno              { panic("shutdown is not needed") }
 
 var _ clock.Clock = (*easyKernel)(nil)
 

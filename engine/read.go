@@ -3,6 +3,7 @@ package engine
 import (
 	"syscall"
 
+	"sonde/internal/clock"
 	"sonde/internal/kernel/poller"
 	"sonde/internal/kernel/socket"
 	"sonde/protocol"
@@ -102,29 +103,52 @@ type received struct {
 
 // receive reads once into the ring, which has room.
 func (l *loop) receive(slot uint32) (received, syscall.Errno) {
-	r, f := &l.table.rows[slot], l.flight(slot)
+	f := l.flight(slot)
 	if s := l.table.session(slot); s != nil {
 		return l.receiveSecured(slot, s)
 	}
 	a, b := l.pool.Free(&f.in)
-	n, errno := l.sockets.Readv(int(r.fd), a, b)
+	n, errno := l.read(slot, a, b)
 	if errno == 0 {
 		l.pool.Commit(&f.in, n)
 	}
 	return received{read: n, plain: n, short: n < len(a)+len(b), end: n == 0}, errno
 }
 
-// noteArrival notes that bytes for the exchange are here.
+// read reads from the socket, and notes in arrivedAt when what it got came.
+func (l *loop) read(slot uint32, a, b []byte) (n int, errno syscall.Errno) {
+	fd := int(l.table.rows[slot].fd)
+	l.arrivedAt = l.now
+	if !l.profile(slot).KernelTimestamps {
+		n, errno = l.sockets.Readv(fd, a, b)
+		return n, errno
+	}
+	var stamp int64
+	n, stamp, errno = l.sockets.ReadStamped(fd, a, b)
+	if stamp != 0 {
+		l.arrivedAt = l.clk.Now() - max(clock.RealTime()-stamp, 0)
+	}
+	return n, errno
+}
+
+// noteArrival notes that bytes for the exchange are here, those of the last read.
 func (l *loop) noteArrival(slot uint32) {
 	f := l.flight(slot)
 	f.stopWaiting(l.now)
-	if f.firstByteAt == 0 && l.table.rows[slot].state == Active {
-		f.firstByteAt = l.now
-		if f.firstByteAt < f.requestAt {
-			f.firstByteAt = l.clk.Now() // it answers what was sent in this very batch
-		}
-	}
 	f.lastByteAt = l.now
+	if l.table.rows[slot].state != Active {
+		return
+	}
+	at := l.arrivedAt
+	if at < f.askedAt { // it answers what was sent in this very batch, or the clock was set
+		at = l.clk.Now()
+	}
+	if f.firstByteAt == 0 {
+		f.firstByteAt = at
+	}
+	if x, ok := l.table.exchanges[l.table.rows[slot].seat].(protocol.Timed); ok {
+		x.Arrived(at, l.clk.Now())
+	}
 }
 
 // goOn puts the connection on the list of those that go on in the next batch without an edge.

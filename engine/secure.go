@@ -264,7 +264,7 @@ func (l *loop) receiveSecured(slot uint32, s *session) (received, syscall.Errno)
 	var got received
 	in := s.left
 	if in == nil && !s.more {
-		n, errno := l.sockets.Readv(int(l.table.rows[slot].fd), l.scratch, nil)
+		n, errno := l.read(slot, l.scratch, nil)
 		if errno != 0 || n == 0 {
 			return received{end: n == 0}, errno
 		}

@@ -21,7 +21,8 @@ type simTalk struct {
 type turn struct {
 	send, hear []byte
 	quiet      time.Duration
-	endless    bool // what is heard makes no frame
+	pause      time.Duration // what it pauses for before the turn
+	endless    bool          // what is heard makes no frame
 }
 
 // Open implements protocol.Dialogue.
@@ -55,6 +56,8 @@ type simExchange struct {
 
 	connection   int           // which of its job's it is on, from 0
 	asked        bool          // a StartTLS step was given
+	restedAt     int           // the turn before which it paused last, counted from 1
+	restUntil    int64         // when that pause ends; 0: it is over
 	secured      bool          // Handshake has said how
 	beganAt      int64         // when the connection was there
 	spent        time.Duration // on connections, from there to their end
@@ -72,6 +75,10 @@ func (x *simExchange) Begin() protocol.Step {
 		x.beganAt = x.world.loop.now
 	}
 	x.isNext = false
+	if now := x.world.loop.now; x.restUntil > now {
+		x.world.problem("job %d: begun again %v before its pause was over", x.id, time.Duration(x.restUntil-now))
+	}
+	x.restUntil = 0
 	return x.step()
 }
 
@@ -91,6 +98,10 @@ func (x *simExchange) step() protocol.Step {
 		return protocol.Step{Send: x.pieces(talk.last), Then: x.then}
 	}
 	t := &talk.turns[x.turn]
+	if t.pause > 0 && x.restedAt <= x.turn {
+		x.restedAt, x.restUntil = x.turn+1, x.world.loop.now+int64(t.pause)
+		return protocol.Step{Then: protocol.Pause, Wait: t.pause}
+	}
 	return protocol.Step{Send: x.pieces(t.send), Quiet: t.quiet}
 }
 

@@ -99,23 +99,28 @@ func (w *world) talkJob(rng *rand.Rand, id int) (simJob, simkernel.Script) {
 	return job, script
 }
 
+// simPause is half of the longest pause.
+const simPause = 20 * time.Millisecond
+
 // chatJob has several turns, with requests that may be larger than the send buffer and the rings.
 func (w *world) chatJob(rng *rand.Rand, id int) (simJob, simkernel.Script) {
 	job := simJob{kind: "chat", profile: talks}
 	var script simkernel.Script
 	for range 1 + rng.IntN(4) {
 		t := turn{send: longText(rng, id, "ask", w.options.SendBuffer), hear: longAnswer(rng, id)}
-		job.talk.turns = append(job.talk.turns, t)
 		if rng.IntN(4) == 0 { // answers before it has read
 			script.Steps = append(script.Steps, simkernel.Send(t.hear), simkernel.Expect(t.send))
 		} else {
+			t.pause = time.Duration(rng.IntN(3)) * simPause
 			script.Steps = append(script.Steps, simkernel.Expect(t.send), simkernel.Send(t.hear))
 		}
+		job.talk.turns = append(job.talk.turns, t)
 	}
 	if rng.IntN(3) == 0 { // says it all before it has read anything
 		var all, asked []byte
 		for i := range job.talk.turns {
 			t := &job.talk.turns[i]
+			t.pause = 0
 			if i > 0 {
 				t.send = nil // so that one wake may find all the answers
 			}

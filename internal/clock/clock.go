@@ -16,6 +16,10 @@ type Clock interface {
 	Wall(moment int64) time.Time
 }
 
+// RealTime is the machine's wall time now (CLOCK_REALTIME, clock_gettime(2)), in nanoseconds since 1970. It may be set, and
+// is for one purpose: how long ago something was that the kernel tells by this clock.
+func RealTime() int64 { return time.Now().UnixNano() }
+
 // System is the machine's clock (CLOCK_MONOTONIC, see clock_gettime(2)).
 type System struct{ start time.Time }
 

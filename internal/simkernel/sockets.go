@@ -222,6 +222,15 @@ func (c *conn) read(a, b []byte) (int, syscall.Errno) {
 	return n, 0
 }
 
+// Timestamps implements [socket.Sockets]: this kernel has none.
+func (s Sockets) Timestamps(int) bool { return false }
+
+// ReadStamped implements [socket.Sockets], without a stamp.
+func (s Sockets) ReadStamped(fd int, a, b []byte) (int, int64, syscall.Errno) {
+	n, errno := s.Readv(fd, a, b)
+	return n, 0, errno
+}
+
 // NoDelay implements [socket.Sockets]. Time in here knows no delayed acknowledgement, so it is only written down.
 func (s Sockets) NoDelay(fd int) {
 	s.k.enter()

@@ -103,6 +103,12 @@ type Sockets interface {
 	// Readv reads into a, then b (which may be empty), and returns how many bytes came. Zero bytes with errno 0 is the
 	// peer's FIN. EAGAIN: nothing is there now.
 	Readv(fd int, a, b []byte) (n int, errno syscall.Errno)
+	// Timestamps has the kernel note from now on when bytes arrive (SO_TIMESTAMPING, software receive stamps, socket(7)), and
+	// reports whether it can.
+	Timestamps(fd int) bool
+	// ReadStamped is Readv, and tells when the last segment of what it read arrived: nanoseconds of CLOCK_REALTIME since 1970,
+	// 0 if that is not known.
+	ReadStamped(fd int, a, b []byte) (n int, at int64, errno syscall.Errno)
 	// Writev writes the buffers in order and returns how many bytes the kernel took, which may end inside any of them.
 	// EAGAIN: none now. A closed connection gives EPIPE, never a signal.
 	Writev(fd int, bufs [][]byte) (n int, errno syscall.Errno)

@@ -92,6 +92,15 @@ func (System) Readv(fd int, a, b []byte) (int, syscall.Errno) {
 	}
 }
 
+// Timestamps implements [Sockets]: not for TCP.
+func (System) Timestamps(int) bool { return false }
+
+// ReadStamped implements [Sockets], without a stamp.
+func (s System) ReadStamped(fd int, a, b []byte) (int, int64, syscall.Errno) {
+	n, errno := s.Readv(fd, a, b)
+	return n, 0, errno
+}
+
 // Writev implements [Sockets].
 func (System) Writev(fd int, bufs [][]byte) (int, syscall.Errno) {
 	for {

@@ -18,7 +18,6 @@ type request struct {
 	before  []byte // what stands before the value of the Host field; all of it if there is none to fill in
 	after   []byte // what stands behind it
 	host    string // "" is what Open is told
-	message bool   // before is a message of the user's
 	close   bool   // it asks the server to close
 	wanted  []probes.StatusRange
 	reasons []string // for the codes from 100 on, of those that are not wanted
@@ -182,7 +181,7 @@ func (r *request) takeMessage(o HTTPOptions) error {
 	if !coded && len(body) != max(length, 0) {
 		return fmt.Errorf("the message's body has %d bytes, but its head promises %d", len(body), max(length, 0))
 	}
-	r.method, r.message = method, true
+	r.method = method
 	r.before = append([]byte(nil), o.Message...)
 	return nil
 }

@@ -21,17 +21,19 @@ type Session struct {
 	last    bool
 	verdict protocol.Verdict // of an answer that is refused and not over yet
 	reason  string
-	told    []byte // what reason was made of, for Redis
+
+	told    []byte // the last error of a Redis server
+	refusal string // the same as a reason
 }
 
 // Heard is what a frame says of the answer under way.
 type Heard struct {
 	// Done says that the answer is whole; the next frame belongs to the next one. Only then Verdict and Reason count.
 	Done bool
-	// Last says that nothing more comes behind this answer: the peer closes, or speaks another protocol from here on. It is
-	// known with Done at the latest.
+	// Last says that the connection is of no use behind this answer: the peer closes, or what comes next can't be told to be
+	// an answer. It is known with Done at the latest.
 	Last bool
-	// Verdict is Success, or Refused, or NotSpoken for an echo that differs.
+	// Verdict is Success, or Refused, or NotSpoken for an echo that differs; from End also another.
 	Verdict protocol.Verdict
 	// Reason says why it is not Success, in a few words that are the same for the same cause ("status 503").
 	Reason string
@@ -50,7 +52,7 @@ func newSession(t *Talk) *Session {
 	return s
 }
 
-// Close gives the session back. It must not be used any more, but for what Request returned.
+// Close gives the session back, whatever is under way. It must not be used any more, but for what Request returned.
 func (s *Session) Close() {
 	s.wire.Reset()
 	s.aside, s.last, s.verdict, s.reason = 0, false, protocol.Success, ""
@@ -71,7 +73,7 @@ func (s *Session) Hear(f protocol.Frame) Heard {
 	switch s.talk.kind {
 	case Echo:
 		if !bytes.Equal(f.Data, s.talk.line) {
-			h.Verdict, h.Reason = protocol.NotSpoken, "echo differs"
+			h.Last, h.Verdict, h.Reason = true, protocol.NotSpoken, "echo differs"
 		}
 	case Redis:
 		s.hearRedis(f, &h)
@@ -89,7 +91,7 @@ func (s *Session) hearRedis(f protocol.Frame, h *Heard) {
 			h.Done = false
 			return
 		}
-		h.Verdict, h.Reason = protocol.Refused, "no answer among 17 frames"
+		h.Last, h.Verdict, h.Reason = true, protocol.Refused, "no answer among 17 frames"
 	case resp.SimpleError, resp.BulkError:
 		h.Verdict, h.Reason = protocol.Refused, s.errorText(f.Data)
 	default:
@@ -108,9 +110,9 @@ func isPong(f protocol.Frame) bool {
 func (s *Session) errorText(text []byte) string {
 	if s.told == nil || !bytes.Equal(text, s.told) {
 		s.told = append(make([]byte, 0, len(text)), text...)
-		s.reason = quote(text)
+		s.refusal = quote(text)
 	}
-	return s.reason
+	return s.refusal
 }
 
 // End is what the end of the connection makes of an answer that is still to come. err is that of

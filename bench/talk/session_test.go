@@ -132,6 +132,20 @@ func TestHear(t *testing.T) {
 	}
 }
 
+// TestClose gives sessions back in the middle of an answer that is refused, and finds nothing of it in the next.
+func TestClose(t *testing.T) {
+	s := open(t, Options{Kind: HTTP})
+	for range 10 { // a sync.Pool may forget
+		hearAll(t, s, []byte("HTTP/1.1 100 x\r\n\r\nHTTP/1.1 503 x\r\nConnection: close\r\nContent-Length: 5\r\n\r\nso"), 1, false)
+		talk := s.talk
+		s.Close()
+		s = talk.Open("example.com")
+		if got := hearAll(t, s, []byte(welcome), 100, false); len(got) != 1 || got[0] != "done" {
+			t.Fatalf("got %q, want done", got)
+		}
+	}
+}
+
 func TestEnd(t *testing.T) {
 	malformed := &protocol.MalformedError{Format: "http1", Reason: "status line too short"}
 	for _, tc := range []struct {

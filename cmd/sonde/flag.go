@@ -17,7 +17,7 @@ type flagSpec struct {
 	def    string   // the default, for a person; "" if there is nothing to tell
 	aka    []string // what other tools call it, for the hint to who tries that
 	words  []string // the values that completion offers
-	files  bool     // completion offers files
+	files  bool     // the value names a file: completion offers them
 	many   bool     // may be given more than once, each adding to what was given before
 	later  bool     // part of the contract and not built yet: refused, and absent from help and completion
 	hidden bool     // works, and is absent from help and completion: a second name
@@ -57,6 +57,7 @@ type parsed struct {
 	failed error             // the first bad value
 	given  map[string]bool   // flags that were given, by their long names
 	values map[string]string // the value of each that may be given once
+	files  []namedFile       // values that name a file
 }
 
 var (
@@ -103,6 +104,9 @@ func (f *cliFlag) Set(value string) error {
 		err = f.take(value)
 	}
 	f.parsed.given[f.spec.name] = true
+	if f.spec.files {
+		f.parsed.files = append(f.parsed.files, namedFile{"--" + f.spec.name, value})
+	}
 	if err != nil && f.parsed.failed == nil {
 		f.parsed.failed = err
 	}

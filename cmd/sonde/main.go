@@ -63,6 +63,7 @@ type program struct {
 	help     bool
 	version  bool
 	noColor  bool
+	profiles profileNames
 	parsed   parsed
 }
 
@@ -72,10 +73,10 @@ func (p *program) allFlags(c *command) []flagSpec {
 }
 
 func (p *program) commonFlags() []flagSpec {
-	return []flagSpec{
-		{group: "General", name: "no-color", help: "no colours, even on a terminal; the variable NO_COLOR does the same", set: toSwitch(&p.noColor)},
-		{group: "General", name: "help", short: "h", help: "print this help", set: toSwitch(&p.help)},
-	}
+	return append(profileFlags(&p.profiles),
+		flagSpec{group: "General", name: "no-color", help: "no colours, even on a terminal; the variable NO_COLOR does the same", set: toSwitch(&p.noColor)},
+		flagSpec{group: "General", name: "help", short: "h", help: "print this help", set: toSwitch(&p.help)},
+	)
 }
 
 // run parses the command line and runs its command.
@@ -148,7 +149,7 @@ func (p *program) act(ctx context.Context, c *command, args []string) error {
 		io.WriteString(p.stderr, p.helpOf(c))
 		return exitStatus(exitUsage)
 	}
-	return c.run(ctx, args)
+	return p.profiled(func() error { return c.run(ctx, args) })
 }
 
 // print writes what was asked for to standard output.

@@ -1,9 +1,12 @@
 package main
 
 import (
+	"bytes"
+	"compress/gzip"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"regexp"
@@ -45,6 +48,7 @@ func TestScripts(t *testing.T) {
 			"lines":   scriptLines,
 			"await":   scriptAwait,
 			"members": scriptMembers,
+			"holds":   scriptHolds,
 		},
 	})
 }
@@ -160,6 +164,23 @@ func scriptMembers(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Check(err)
 		if compare && string(got) != want {
 			ts.Fatalf("%s: %s: got %s, want %s", args[0], path, got, want)
+		}
+	}
+}
+
+// scriptHolds is `holds FILE WORD ...`: a profile, packed by gzip or not, is there to its end and has these words.
+func scriptHolds(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: holds FILE WORD ...")
+	}
+	content := []byte(ts.ReadFile(args[0]))
+	if packed, err := gzip.NewReader(bytes.NewReader(content)); err == nil {
+		content, err = io.ReadAll(packed)
+		ts.Check(err)
+	}
+	for _, word := range args[1:] {
+		if !bytes.Contains(content, []byte(word)) {
+			ts.Fatalf("%s does not hold %q", args[0], word)
 		}
 	}
 }

@@ -65,8 +65,15 @@ func (l *loop) outcome(slot uint32, cause Cause, call socket.Call, errno syscall
 		o.Conclusion = ex.Conclusion()
 		l.table.exchanges[r.seat] = nil
 	}
+	if r.state == Handshaking && l.table.firsts[r.seat] == nil && !isShaken(o.Conclusion.Verdict) {
+		o.TLS, o.TLSWait = Absent, Absent
+	}
 	return o
 }
+
+// isShaken reports whether a verdict in HANDSHAKING is about a handshake that came to its end: one that was refused took no
+// time that compares with that of the others.
+func isShaken(v protocol.Verdict) bool { return v == protocol.Success || v == protocol.Untrusted }
 
 // outcome is an Outcome with the phases as far as they happened.
 func (p *phases) outcome(now int64) Outcome {

@@ -173,7 +173,7 @@ type Outcome struct {
 	SchedDelay time.Duration // from when it should have been dialled until it was; of a heartbeat, until it was sent
 	Connect    time.Duration // connect(2) to established, as this process saw it
 	KernelRTT  time.Duration // the same as the kernel measured it
-	TLS        time.Duration // the TLS handshake; Absent if it came to no end
+	TLS        time.Duration // the TLS handshake, of the first connection of several; Absent if it failed
 	TLSWait    time.Duration // what of it was waiting for the peer and the network; the rest is ours
 	FirstByte  time.Duration // from the first request, or the start of listening, to the first byte
 	Total      time.Duration // from the dial to the verdict; of a heartbeat, from its being sent to the end of the answer

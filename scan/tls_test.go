@@ -100,6 +100,32 @@ func checkHandshakeTiming(t *testing.T, r *kept) {
 	}
 }
 
+// TestFailedHandshakeHasNoTime: at every depth a duration is told of a handshake that came to its end only, an untrusted
+// certificate's among them; refusals are quick and would spoil a latency.
+func TestFailedHandshakeHasNoTime(t *testing.T) {
+	f := newFleet(t)
+	for _, depth := range []probes.Depth{probes.DepthFull, probes.DepthCerts} {
+		for kind, want := range map[testpeer.Kind]bool{
+			testpeer.TLSGarbage: false, testpeer.TLSAlert: false, testpeer.TLSHugeCertificate: false, testpeer.TLSResetHello: false,
+			testpeer.StartTLSSMTP: false, // without being asked to begin TLS
+			testpeer.TLSExpired:   true, testpeer.TLS13: true,
+		} {
+			t.Run(depth.String()+"/"+string(kind), func(t *testing.T) {
+				t.Parallel()
+				records, _ := scanAll(t, Config{
+					InputFiles: []string{"-"}, Stdin: strings.NewReader(line(f.start(t, kind), kind) + "\n"),
+					Probes: []string{"tls"}, Limits: tlsLimits, Options: probes.Options{TLS: probes.TLSOptions{Roots: f.roots, Depth: depth}},
+				})
+				r := &records[0]
+				if got := r.Timing.TLS != report.Absent; got != want {
+					t.Errorf("%v: got a handshake of %v", r, r.Timing.TLS)
+				}
+				checkHandshakeTiming(t, r)
+			})
+		}
+	}
+}
+
 // TestHTTPS has other probes speak over TLS: chosen by a URL, by --tls, and behind a STARTTLS of their own.
 func TestHTTPS(t *testing.T) {
 	f := newFleet(t)

@@ -158,21 +158,27 @@ func (p *page) failures(s *Summary) {
 		}
 	}
 	p.End()
-	counts, causes := s.Counts(), s.Causes()
+	DrawCauses(&p.Page, s.Causes(), Status.Advice)
+}
+
+// DrawCauses appends the failures by status, the most frequent first: for each its most frequent reasons, and what to do about
+// it, which advice says. causes are in the order in which they are to be shown.
+func DrawCauses(p *draw.Page, causes []Cause, advice func(Status) string) {
+	var counts Counts
+	for i := range causes {
+		counts[causes[i].Status] += causes[i].Count
+	}
 	for _, status := range counts.top(int(NumStatuses)) {
-		if status == Success {
-			continue
-		}
 		p.Colored(status.Color(), status.String())
 		p.End()
-		p.causes(causes, status)
+		drawCauses(p, causes, status)
 		p.Text("  -> ")
-		p.Wrapped(status.Advice(), len("  -> "), len("  -> "))
+		p.Wrapped(advice(status), len("  -> "), len("  -> "))
 	}
 }
 
-// causes lists the reasons of one status, most frequent first.
-func (p *page) causes(causes []Cause, status Status) {
+// drawCauses lists the reasons of one status.
+func drawCauses(p *draw.Page, causes []Cause, status Status) {
 	ellipsis := "…"
 	if p.Style.ASCII {
 		ellipsis = "..."
@@ -193,7 +199,10 @@ func (p *page) causes(causes []Cause, status Status) {
 		}
 		p.Right(draw.Count(c.Count), draw.CountCell)
 		p.Text("  ")
-		example := " (first: " + string(draw.AppendVisible(nil, c.Example)) + ")"
+		example := ""
+		if c.Example != "" {
+			example = " (first: " + string(draw.AppendVisible(nil, c.Example)) + ")"
+		}
 		room := p.Width - draw.CountCell - gap
 		cell, used := draw.AppendFitted(nil, text, room, ellipsis)
 		p.Text(string(cell))

@@ -6,14 +6,19 @@ import (
 	"sonde/report/draw"
 )
 
-// engine tells what a run cost and whether it gave everything back.
-func (p *page) engine(e *Engine) {
+func (p *page) engine(e *Engine) { DrawEngine(&p.Page, e) }
+
+// DrawEngine appends what a run cost and whether it gave everything back; nothing if there was no loop.
+func DrawEngine(p *draw.Page, e *Engine) {
 	if e.Loops == 0 {
 		return // nothing ran: a dry run
 	}
 	const indent = len("ENGINE") + gap
 	p.Section("ENGINE", indent)
-	line := draw.Plural(uint64(e.Loops), "loop") + ", at most " + draw.Count(e.InFlightMax) + " in flight"
+	line := draw.Plural(uint64(e.Loops), "loop")
+	if e.InFlightMax > 0 {
+		line += ", at most " + draw.Count(e.InFlightMax) + " in flight"
+	}
 	if e.HandshakesMax > 0 {
 		line += ", " + draw.Count(e.HandshakesMax) + " in a TLS handshake"
 	}

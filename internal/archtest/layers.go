@@ -30,6 +30,8 @@ var layers = []layer{
 	{of: "watch/...", may: slices.Concat([]string{"watch/...", "scan/...", "engine", "probes/..."}, bottom)},
 	// What is compared does the same work by itself: no scan stands between it and the figures.
 	{of: "bench/transport/...", may: slices.Concat([]string{"bench/transport/...", "engine", "probes/..."}, bottom)},
+	// It brings its own targets.
+	{of: "bench/compare", may: slices.Concat([]string{"bench/plan", "bench/result", "bench/transport/...", "serve", "internal/testpeer", "internal/workers"}, bottom)},
 	{of: "bench/...", may: slices.Concat([]string{"bench/...", "scan/...", "engine", "probes/...", "internal/workers"}, bottom)},
 	{of: "scan/...", may: slices.Concat([]string{"scan/...", "engine", "probes/...", "internal/workers"}, bottom)},
 	{of: "serve/...", may: slices.Concat([]string{"serve/...", "engine", "internal/testpeer", "internal/workers"}, bottom)},

@@ -144,7 +144,7 @@ func percent(share float64) string { return number(share*100) + " %" }
 
 // quantileWord writes q as people say it: p50, p99.9.
 func quantileWord(q float64) string {
-	return "p" + trimZeros(strconv.FormatFloat(q*100, 'f', 4, 64))
+	return "p" + trimZeros(strconv.FormatFloat(q*100, 'f', 7, 64))
 }
 
 // setting writes a value of the configuration.

@@ -257,10 +257,15 @@ func lay(cfg Config, members []member, base int) (p plan, ports int) {
 func endpointOf(m member, addr netip.AddrPort, replica int, numbered bool) Endpoint {
 	name := string(m.about.Kind) + ".sonde.test"
 	if numbered {
-		name = fmt.Sprintf("%s-%04d.sonde.test", m.about.Kind, replica+1)
+		name = numberedName(m.about.Kind, replica+1)
 	}
 	return Endpoint{Name: name, Addr: addr, Kind: m.about.Kind, Doc: m.about.Doc, Healthy: m.about.Healthy,
 		Probe: m.about.Probe, Expect: m.about.Expect, StartTLS: m.about.StartTLS}
+}
+
+// numberedName is the name of one of many targets of a kind.
+func numberedName(kind testpeer.Kind, number int) string {
+	return fmt.Sprintf("%s-%04d.sonde.test", kind, number)
 }
 
 // replicaAddr is the address of a kind's replica: host itself, then 127.0.1.1 to 127.0.1.250, 127.0.2.1 and so on.
@@ -296,7 +301,7 @@ func network(a netip.AddrPort) string {
 }
 
 // connLimits shares the descriptors that the listeners leave: three quarters to the healthy services and the TLS peers, to
-// each of the two together, the rest to the other peers, each alike.
+// each of the two together, the rest to the other peers, each alike. Without other peers there is nothing to leave to them.
 //
 // The TLS peers share theirs although the faulty ones among them hold connections as long as a client lets them: a part
 // for each would be one or two in a large fleet, and would do nothing for a crowd at one of them.
@@ -313,7 +318,10 @@ func (p plan) connLimits(descriptors int) (healthy, tls, perPeer int) {
 			peers++
 		}
 	}
-	healthy = max(1, left*3/4)
+	healthy = max(1, left)
+	if peers > 0 {
+		healthy = max(1, left*3/4)
+	}
 	tls = healthy
 	if services > 0 && tlsPeers > 0 {
 		healthy, tls = max(1, healthy/2), max(1, healthy/2)

@@ -74,6 +74,8 @@ type Endpoint struct {
 	Expect string `json:"expect"`
 	// StartTLS is the protocol in which TLS is asked for ("smtp"); empty where TLS comes first, or never.
 	StartTLS string `json:"starttls,omitempty"`
+	// PID is the worker process that serves it; 0 if it is this one.
+	PID int `json:"pid,omitempty"`
 }
 
 // Line is the endpoint as a target line of `sonde scan`, "ip,domain,tag,port", with the kind as the tag.
@@ -153,8 +155,10 @@ func (f *Fleet) Triggers() []string {
 }
 
 // WriteTargets writes one target line for each endpoint.
-func (f *Fleet) WriteTargets(w io.Writer) error {
-	for _, e := range f.endpoints {
+func (f *Fleet) WriteTargets(w io.Writer) error { return writeTargets(w, f.endpoints) }
+
+func writeTargets(w io.Writer, endpoints []Endpoint) error {
+	for _, e := range endpoints {
 		if _, err := io.WriteString(w, e.Line()+"\n"); err != nil {
 			return fmt.Errorf("write targets: %w", err)
 		}

@@ -227,9 +227,9 @@ func TestConnLimits(t *testing.T) {
 		plan                  plan
 		healthy, tls, perPeer int
 	}{
-		{"services", site(testpeer.Echo), 750, 750, 0},
-		{"TLS", site(testpeer.TLS13, testpeer.TLSSilent), 750, 750, 0},
-		{"services and TLS", site(testpeer.Echo, testpeer.TLS13, testpeer.StartTLSIMAP), 375, 375, 0},
+		{"services", site(testpeer.Echo), 1000, 1000, 0},
+		{"TLS", site(testpeer.TLS13, testpeer.TLSSilent), 1000, 1000, 0},
+		{"services and TLS", site(testpeer.Echo, testpeer.TLS13, testpeer.StartTLSIMAP), 500, 500, 0},
 		{"faulty peers too", site(testpeer.Echo, testpeer.TLS13, testpeer.Silent, testpeer.Drip), 375, 375, 125},
 	}
 	for _, tt := range tests {

@@ -149,7 +149,7 @@ func (p *program) act(ctx context.Context, c *command, args []string) error {
 		io.WriteString(p.stderr, p.helpOf(c))
 		return exitStatus(exitUsage)
 	}
-	return p.profiled(func() error { return c.run(ctx, args) })
+	return p.profiled(c, func() error { return c.run(ctx, args) })
 }
 
 // print writes what was asked for to standard output.

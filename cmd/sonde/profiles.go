@@ -10,15 +10,15 @@ import (
 	"slices"
 )
 
-// profileNames are the files for profiles that every command can write; "" is none.
+// profileNames are the files for profiles that every command can write; "" is none. A worker process adds ".PID".
 type profileNames struct {
-	CPU    string `json:"cpu,omitempty"`    // pprof
-	Memory string `json:"memory,omitempty"` // pprof, of all allocations since the start and of what is in use at the end
-	Trace  string `json:"trace,omitempty"`  // of package runtime/trace
+	CPU    string // pprof
+	Memory string // pprof, of all allocations since the start and of what is in use at the end
+	Trace  string // of package runtime/trace
 }
 
 func profileFlags(names *profileNames) []flagSpec {
-	const group = "Profiles of sonde itself"
+	const group = "Profiles of sonde itself (worker processes write to FILE.PID)"
 	return []flagSpec{
 		{group: group, name: "cpuprofile", arg: "FILE", files: true, set: toFile(&names.CPU),
 			help: "write to FILE where the CPU time went, for `go tool pprof`"},
@@ -29,11 +29,16 @@ func profileFlags(names *profileNames) []flagSpec {
 	}
 }
 
-// worker are the files of a worker process: theirs have its number behind the name.
-func (n profileNames) worker(number int) profileNames {
+// files are the files and their flags.
+func (n *profileNames) files() []namedFile {
+	return []namedFile{{"--cpuprofile", n.CPU}, {"--memprofile", n.Memory}, {"--trace", n.Trace}}
+}
+
+// ofProcess are the files of a worker process: with its number behind the name.
+func (n profileNames) ofProcess(pid int) profileNames {
 	for _, name := range []*string{&n.CPU, &n.Memory, &n.Trace} {
 		if *name != "" {
-			*name += fmt.Sprintf(".%d", number)
+			*name += fmt.Sprintf(".%d", pid)
 		}
 	}
 	return n
@@ -120,14 +125,17 @@ func (p *profiles) stop() error {
 }
 
 // profiled calls work while the profiles are written that the command line asks for.
-func (p *program) profiled(work func() error) error {
-	n := &p.profiles
-	own := []namedFile{{"--cpuprofile", n.CPU}, {"--memprofile", n.Memory}, {"--trace", n.Trace}}
+func (p *program) profiled(c *command, work func() error) error {
+	names := p.profiles
+	if c.name == workerWord {
+		names = names.ofProcess(os.Getpid())
+	}
+	own := p.profiles.files()
 	others := slices.DeleteFunc(slices.Clone(p.parsed.files), func(f namedFile) bool { return slices.Contains(own, f) })
 	if err := checkOutputs(others, own); err != nil {
 		return err
 	}
-	files, err := startProfiles(*n)
+	files, err := startProfiles(names)
 	if err != nil {
 		return err
 	}

@@ -22,6 +22,8 @@ type serveOptions struct {
 	targets string
 	json    bool
 	quiet   bool
+	workers workerCount
+	listen  []netip.Addr
 
 	caFile, clientCert, clientKey string
 }
@@ -41,6 +43,7 @@ func newServeCommand(p *program) *command {
 			{"sonde serve --tls --targets fleet.txt --ca-file ca.pem", "the kinds that speak TLS, and what a scan needs to trust them"},
 			{"sonde serve --demo 1000 --targets fleet.txt", "a fleet as on a common day, and the list to scan it by"},
 			{"sonde serve --kinds sink --all-loopback --port-base 9999", "all of 127.0.0.0/8 at one port, for scans of millions"},
+			{"sonde serve --kinds echo --workers 8 --targets echo.txt", "eight processes, for more connections than one may have descriptors"},
 		},
 		flags: []flagSpec{
 			{group: "The fleet", name: "demo", arg: "N", help: fmt.Sprintf("a fleet of N targets, at most %d, nine in ten of them healthy", serve.MaxTargets),
@@ -53,6 +56,9 @@ func newServeCommand(p *program) *command {
 			{group: "The fleet", name: "all-loopback", set: toSwitch(&o.cfg.AllLoopback),
 				help: "the healthy kinds answer on every address of 127.0.0.0/8"},
 			{group: "The fleet", name: "loops", arg: "N", def: "1", set: toCount(&o.cfg.Loops, 1, maxLoops), help: "event loops"},
+			{group: "The fleet", name: "workers", arg: "N|auto", words: []string{"auto"}, def: "none", set: o.workers.set,
+				help: "serve from N processes, each at an address of its own from --host on, for more connections than one process may have descriptors; auto is one an address of --listen, else one a CPU"},
+			{group: "The fleet", name: "listen", arg: "LIST", many: true, set: o.addListen, help: "the addresses of the --workers, one each"},
 			{group: "TLS", name: "tls", set: toSwitch(&o.cfg.TLS),
 				help: "run the kinds that speak TLS, or break it, instead of those that do not"},
 			{group: "TLS", name: "delay", arg: "TIME", set: toDuration(&o.cfg.Delay),
@@ -130,9 +136,12 @@ func (o *serveOptions) run(ctx context.Context, args []string) error {
 	}); err != nil {
 		return err
 	}
+	if err := o.checkWorkers(); err != nil {
+		return err
+	}
 	ctx, stop := stopOnSignal(ctx, func(error) {}, func() {})
 	defer stop()
-	fleet, err := serve.Start(ctx, o.cfg)
+	fleet, err := o.start(ctx)
 	if err != nil {
 		return fmt.Errorf("start the fleet: %w", err)
 	}
@@ -154,7 +163,7 @@ func (o *serveOptions) run(ctx context.Context, args []string) error {
 }
 
 // print tells what there is. Of a large fleet the table shows the kinds.
-func (o *serveOptions) print(fleet *serve.Fleet) error {
+func (o *serveOptions) print(fleet fleet) error {
 	targets := fleet.Targets()
 	switch {
 	case o.quiet:
@@ -192,11 +201,11 @@ func (o *serveOptions) print(fleet *serve.Fleet) error {
 		}
 	}
 	text := wrappedColumns(rows, max(widthOf(o.p.stdout), width))
-	return o.p.print(text + o.suggestions(targets) + "\nserving " + dryTotals(uint64(len(targets)), 0) + "; end with Ctrl-C\n")
+	return o.p.print(text + processTable(targets) + o.suggestions(targets) + "\nserving " + dryTotals(uint64(len(targets)), 0) + "; end with Ctrl-C\n")
 }
 
 // writeTargets writes the fleet's target lines to path.
-func writeTargets(path string, fleet *serve.Fleet) error {
+func writeTargets(path string, fleet fleet) error {
 	var lines bytes.Buffer
 	if err := fleet.WriteTargets(&lines); err != nil {
 		return err

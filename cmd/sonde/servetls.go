@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -32,7 +33,7 @@ func (o *serveOptions) checkTLS() error {
 }
 
 // writeCertificates writes what a client needs to trust the fleet and to be trusted.
-func (o *serveOptions) writeCertificates(fleet *serve.Fleet) error {
+func (o *serveOptions) writeCertificates(fleet fleet) error {
 	if o.caFile != "" {
 		if err := writeWhole(o.caFile, fleet.RootPEM(), 0o644); err != nil {
 			return fmt.Errorf("write the authority: %w", err)
@@ -41,7 +42,11 @@ func (o *serveOptions) writeCertificates(fleet *serve.Fleet) error {
 	if o.clientCert == "" {
 		return nil
 	}
-	cert, key, err := fleet.ClientPEM()
+	one, ok := fleet.(*serve.Fleet) // checkWorkers sees to it
+	if !ok {
+		return errors.New("workers share no client's certificate")
+	}
+	cert, key, err := one.ClientPEM()
 	if err != nil {
 		return fmt.Errorf("make a client's certificate: %w", err)
 	}

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"sonde/internal/workers"
+	"sonde/serve"
 )
 
 // workerWord is the command by which sonde starts itself as a worker process, `sonde worker ROLE`. It is for no person, so
@@ -17,11 +18,22 @@ const workerWord = "worker"
 // workerRoles are what a worker may be, by the word behind workerWord. A role does its assignment until that is done or the
 // worker's context is, ends with Worker.Finish and returns; an error is told on stderr, and the worker exits with 1.
 func workerRoles() map[string]func(*workers.Worker) error {
-	return map[string]func(*workers.Worker) error{}
+	return map[string]func(*workers.Worker) error{
+		serveRole: serve.Work,
+	}
 }
 
-// workerArgs are the arguments that make this program a worker of that role.
-func workerArgs(role string) []string { return []string{workerWord, role} }
+// workerArgs are the arguments that make this program a worker of that role, which writes the profiles that its parent does,
+// each to a file of its own.
+func (p *program) workerArgs(role string) []string {
+	args := []string{workerWord, role}
+	for _, f := range p.profiles.files() {
+		if f.name != "" {
+			args = append(args, f.flag+"="+f.name)
+		}
+	}
+	return args
+}
 
 func newWorkerCommand(p *program) *command {
 	return &command{

@@ -11,8 +11,6 @@ import (
 	"sync"
 	"time"
 
-	"sonde/internal/kernel/socket"
-	"sonde/probes/secure"
 	"sonde/target"
 )
 
@@ -32,8 +30,6 @@ type Options struct {
 	AllIPs bool
 	// Seed chooses the order of blocks and ranges.
 	Seed uint64
-	// ServerName is asked of every target instead of its own name, unless it is empty.
-	ServerName string
 	// Sources are the local addresses to dial from.
 	Sources []netip.Addr
 	// Most ends the reading after so many targets, since no more are needed; 0, or above MaxTargets, is MaxTargets.
@@ -68,29 +64,10 @@ func Load(ctx context.Context, o Options) (*Plan, error) {
 				continue
 			}
 			seen[at] = true
-			made, err := newTarget(&t, o.ServerName)
-			if err != nil {
-				return nil, err
-			}
-			targets = append(targets, made)
+			targets = append(targets, Target{Addr: at, Domain: t.Domain, TLS: t.TLS, Path: t.Path})
 		}
 	}
 	return New(targets, o.Sources)
-}
-
-// newTarget is the destination that t names, whose address is known.
-func newTarget(t *target.Target, serverName string) (Target, error) {
-	made := Target{Addr: netip.AddrPortFrom(t.Addr, t.Port)}
-	if !target.Routable(t.Addr) {
-		return made, fmt.Errorf("%s has the address %v, which can't be connected to", t.Domain, t.Addr)
-	}
-	zone, err := zoneOf(t.Addr)
-	if err != nil {
-		return made, err
-	}
-	made.remote = socket.AddrFrom(made.Addr, zone)
-	made.SNI, made.Identity = secure.Names(t, serverName)
-	return made, nil
 }
 
 // read reads the targets, with names not resolved.

@@ -9,10 +9,13 @@ package plan
 
 import (
 	"fmt"
+	"net"
 	"net/netip"
+	"strconv"
 
 	"sonde/engine"
 	"sonde/internal/kernel/socket"
+	"sonde/target"
 )
 
 const (
@@ -25,12 +28,34 @@ const (
 
 // Target is a destination.
 type Target struct {
-	Addr netip.AddrPort
-	// SNI is the name to ask for over TLS (RFC 6066 s.3), empty for none. Identity is the name or address that the certificate
-	// must be for.
-	SNI, Identity string
+	Addr netip.AddrPort `json:"addr"`
+	// Domain is the name as the user gave it, empty for a bare address.
+	Domain string `json:"domain,omitempty"`
+	// TLS says that its URL wants it, Path is that of its URL, empty without one.
+	TLS  bool   `json:"tls,omitempty"`
+	Path string `json:"path,omitempty"`
 
 	remote socket.Addr
+}
+
+// Target is t as the layers above the engine want it.
+func (t *Target) Target() target.Target {
+	return target.Target{Addr: t.Addr.Addr(), Port: t.Addr.Port(), Domain: t.Domain, TLS: t.TLS, Path: t.Path}
+}
+
+// Host is what a Host field (RFC 9110 s.7.2) says: the name or the address, and the port unless it is usual.
+func (t *Target) Host(usual uint16) string {
+	host := t.Domain
+	if host == "" {
+		host = t.Addr.Addr().WithZone("").String()
+	}
+	switch {
+	case t.Addr.Port() != usual:
+		return net.JoinHostPort(host, strconv.Itoa(int(t.Addr.Port())))
+	case t.Addr.Addr().Is6() && t.Domain == "":
+		return "[" + host + "]"
+	}
+	return host
 }
 
 // Plan is where connections go. It is immutable and safe for concurrent use.
@@ -54,9 +79,14 @@ func New(targets []Target, sources []netip.Addr) (*Plan, error) {
 	}
 	for i := range targets {
 		t := &targets[i]
-		if !t.remote.IsValid() {
-			t.remote = socket.AddrFrom(t.Addr, 0)
+		if !target.Routable(t.Addr.Addr()) {
+			return nil, fmt.Errorf("%s has the address %v, which can't be connected to", t.Domain, t.Addr.Addr())
 		}
+		zone, err := zoneOf(t.Addr.Addr())
+		if err != nil {
+			return nil, err
+		}
+		t.remote = socket.AddrFrom(t.Addr, zone)
 		if len(sources) > 0 && len(p.ofFamily[family(t.Addr.Addr())]) == 0 {
 			return nil, fmt.Errorf("no source address is of the family of %v", t.Addr)
 		}

@@ -116,3 +116,9 @@ func (h *Histogram) Buckets() iter.Seq[Bucket] {
 		}
 	}
 }
+
+// Reset forgets what was counted and keeps the memory.
+func (h *Histogram) Reset() {
+	h.counts.Reset()
+	h.min, h.max, h.sum = 0, 0, 0
+}

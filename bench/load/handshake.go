@@ -1,0 +1,91 @@
+package load
+
+import (
+	"context"
+	"time"
+
+	"sonde/bench/result"
+	"sonde/engine"
+	"sonde/protocol"
+)
+
+// handshakes opens connections, with TLS or without, and closes them, again and again: so many in flight at once, or so many
+// a second.
+type handshakes struct {
+	*run
+}
+
+func newHandshakes(r *run) *handshakes {
+	main := result.Connect
+	if r.layer != nil {
+		main = result.TLS
+	}
+	r.rec = newRecorder(1, main)
+	return &handshakes{run: r}
+}
+
+func (h *handshakes) profile(p *engine.Profile) {
+	if h.layer == nil {
+		return
+	}
+	p.Dialogue = dialogue(func(id uint64) protocol.Exchange {
+		t := h.plan.Target(id).Target()
+		return h.layer.Exchange(&t, nil, nil, h.spec.TLS.SessionReuse)
+	})
+}
+
+// submit submits until the time is over.
+func (h *handshakes) submit(ctx context.Context) {
+	defer h.engine.Stop()
+	until := h.start + int64(h.spec.WarmUp+h.spec.Duration)
+	if !wait(ctx, time.Duration(h.start-h.clk.Now())) {
+		return
+	}
+	ctx, stop := context.WithTimeout(ctx, time.Duration(until-h.clk.Now()))
+	defer stop()
+	submitted := make(chan struct{})
+	go func() {
+		defer close(submitted)
+		batch := make([]engine.Job, 0, batchSize)
+		for next := h.spec.First; ctx.Err() == nil; {
+			batch = batch[:0]
+			for range min(batchSize, h.spec.Connections) {
+				batch = append(batch, h.plan.Job(next))
+				next++
+			}
+			if _, err := h.engine.Submit(ctx, batch); err != nil {
+				return
+			}
+		}
+	}()
+	if wait(ctx, h.spec.WarmUp) {
+		h.measure(h.spec.Duration)
+	}
+	<-submitted
+	h.measured()
+}
+
+// resumption is what the finding of a TLS handshake tells if a second one resumed its session.
+type resumption interface {
+	Resumption() (fullUS, resumedUS int64, method string, ok bool)
+}
+
+// take counts an outcome.
+func (h *handshakes) take(o *engine.Outcome) {
+	switch {
+	case o.Cause == engine.Cancelled && h.over.Load():
+		return
+	case !h.isSuccess(o):
+		h.rec.fail(o.ID, h.failure(o, 1))
+		return
+	}
+	h.rec.opened(o.ID)
+	var room [8]timing
+	timings := phasesOf(o, room[:0])
+	if f, ok := o.Conclusion.Finding.(resumption); ok {
+		if _, resumed, _, ok := f.Resumption(); ok && resumed > 0 {
+			h.rec.operation(o.ID, o.EndedAt, 0, timing{result.TLSResumed, time.Duration(resumed) * time.Microsecond})
+		}
+	}
+	h.rec.operation(o.ID, o.EndedAt, 0, timings...)
+}

@@ -1,0 +1,214 @@
+package load
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"sonde/bench/result"
+	"sonde/bench/talk"
+	"sonde/engine"
+	"sonde/protocol"
+	"sonde/protocol/fixed"
+)
+
+// hold opens connections and keeps them.
+//
+//	dial ─► [TLS] ─► parked ─┬─ each Ping: a heartbeat ─► parked
+//	                         └─ lost: counted, not opened again
+type hold struct {
+	*run
+	talk    *talk.Talk // nil: no heartbeats
+	opened  time.Duration
+	settled atomic.Uint64 // connections that stand or have failed, each once
+	failed  atomic.Uint64
+	all     chan struct{} // closed when all have settled
+	holding atomic.Bool
+}
+
+func newHold(r *run) (*hold, error) {
+	h := &hold{run: r, all: make(chan struct{})}
+	r.rec = newRecorder(1, result.Latency)
+	if r.spec.Ping > 0 {
+		t, err := talk.New(r.spec.Talk)
+		if err != nil {
+			return nil, err
+		}
+		h.talk = t
+	}
+	return h, nil
+}
+
+func (h *hold) profile(p *engine.Profile) {
+	p.Dialogue = dialogue(func(id uint64) protocol.Exchange {
+		if h.layer == nil {
+			return opener{}
+		}
+		t := h.plan.Target(id).Target()
+		return h.layer.Exchange(&t, opener{}, nil, false)
+	})
+	p.Limits.Idle = -1 // held connections are held
+	if h.spec.Limits.Idle != 0 {
+		p.Limits.Idle = h.spec.Limits.Idle
+	}
+	if h.talk != nil {
+		beats := &beats{talk: h.talk, run: h.run}
+		p.Heartbeat, p.Heartbeats, p.TellHeartbeats = h.spec.Ping, beats, true
+	}
+}
+
+// submit opens all of them, has them held, and lets them go.
+func (h *hold) submit(ctx context.Context) {
+	defer h.engine.Abort()
+	if h.submitRange(ctx) != nil {
+		return
+	}
+	select {
+	case <-ctx.Done():
+		return
+	case <-h.all:
+	}
+	h.part.Ramp = time.Duration(h.clk.Now() - h.start)
+	h.part.Held = uint64(max(h.held.Load(), 0))
+	h.look()
+	if h.hooks.Ramped != nil {
+		h.hooks.Ramped(h.part.Held, h.failed.Load())
+	}
+	if h.hooks.Hold != nil {
+		select {
+		case <-ctx.Done():
+			return
+		case <-h.hooks.Hold:
+		}
+	}
+	h.measure(h.spec.Duration)
+	wait(ctx, h.spec.Duration)
+	h.measured()
+	h.part.HeldAtEnd = uint64(max(h.held.Load(), 0))
+	h.over.Store(true)
+}
+
+// take counts an outcome.
+func (h *hold) take(o *engine.Outcome) {
+	switch {
+	case o.Cause == engine.HeartbeatAnswered:
+		h.rec.operation(o.ID, o.EndedAt, 0, timing{result.Latency, o.SchedDelay + o.Total}, timing{result.Peer, o.Total},
+			timing{result.Lag, o.SchedDelay}, timing{result.FirstByte, o.FirstByte})
+	case o.Cause == engine.Parked:
+		h.held.Add(1)
+		h.rec.opened(o.ID)
+		var room [6]timing
+		h.rec.latencies(o.ID, phasesOf(o, room[:0])...)
+		h.settle()
+	case o.Kept:
+		h.held.Add(-1)
+		if o.Cause != engine.Cancelled || !h.over.Load() {
+			h.rec.fail(o.ID, h.failure(o, 1))
+		}
+	case o.Cause == engine.Cancelled && h.over.Load():
+	default:
+		h.failed.Add(1)
+		h.rec.fail(o.ID, h.failure(o, 1))
+		h.settle()
+	}
+}
+
+func (h *hold) settle() {
+	if h.settled.Add(1) == uint64(h.spec.Connections) {
+		close(h.all)
+	}
+}
+
+// dialogue opens exchanges by a function.
+type dialogue func(id uint64) protocol.Exchange
+
+// Open implements [protocol.Dialogue].
+func (d dialogue) Open(id uint64) protocol.Exchange { return d(id) }
+
+// nothing is the part of an exchange that hears nothing.
+type nothing struct{}
+
+// aByte is for who has to name a parser and never hears anything.
+var aByte = sync.OnceValue(func() protocol.FrameParser { return fixed.New(fixed.Options{Size: 1}) })
+
+func (nothing) Parser() protocol.FrameParser         { return aByte() }
+func (nothing) OnEnd(protocol.End, []byte, error)    {}
+func (nothing) OnFrame(protocol.Frame) protocol.Step { return protocol.Step{Then: protocol.Park} }
+func (nothing) Conclusion() (c protocol.Conclusion)  { return c }
+
+// opener parks a connection without a word.
+type opener struct{ nothing }
+
+// Begin implements [protocol.Exchange].
+func (opener) Begin() protocol.Step { return protocol.Step{Then: protocol.Park} }
+
+// beats are the heartbeats of held connections.
+type beats struct {
+	run  *run
+	talk *talk.Talk
+	pool sync.Pool
+}
+
+// Open implements [protocol.Dialogue].
+func (b *beats) Open(id uint64) protocol.Exchange {
+	x, _ := b.pool.Get().(*beat)
+	if x == nil {
+		x = &beat{home: b}
+	}
+	x.session, x.heard = b.talk.Open(b.run.host(id)), talk.Heard{Verdict: protocol.Unfinished}
+	return x
+}
+
+// host is what the Host field of connection id says.
+func (r *run) host(id uint64) string {
+	if r.spec.Talk.Kind != talk.HTTP {
+		return "" // nobody asks
+	}
+	usual := uint16(80)
+	if r.layer != nil {
+		usual = 443
+	}
+	return r.plan.Target(id).Host(usual)
+}
+
+// beat is one heartbeat: a request and its answer.
+type beat struct {
+	home    *beats
+	session *talk.Session
+	heard   talk.Heard
+}
+
+// errStray is for bytes that nobody asked for.
+var errStray = errors.New("bytes that nobody asked for")
+
+// Begin implements [protocol.Exchange].
+func (x *beat) Begin() protocol.Step { return protocol.Step{Send: x.session.Request()} }
+
+// Parser implements [protocol.Exchange].
+func (x *beat) Parser() protocol.FrameParser { return x.session.Parser() }
+
+// OnFrame implements [protocol.Exchange].
+func (x *beat) OnFrame(f protocol.Frame) protocol.Step {
+	x.heard = x.session.Hear(f)
+	switch {
+	case !x.heard.Done:
+		return protocol.Step{}
+	case x.heard.Verdict == protocol.Success:
+		return protocol.Step{Then: protocol.Park}
+	}
+	return protocol.Step{Then: protocol.Done}
+}
+
+// OnEnd implements [protocol.Exchange].
+func (x *beat) OnEnd(end protocol.End, _ []byte, err error) { x.heard = x.session.End(end, err) }
+
+// Conclusion implements [protocol.Exchange].
+func (x *beat) Conclusion() protocol.Conclusion {
+	c := protocol.Conclusion{Verdict: x.heard.Verdict, Reason: x.heard.Reason}
+	x.session.Close()
+	x.session = nil
+	x.home.pool.Put(x)
+	return c
+}

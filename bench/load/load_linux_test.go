@@ -1,0 +1,102 @@
+package load
+
+import (
+	"bufio"
+	"context"
+	"net"
+	"net/netip"
+	"testing"
+	"time"
+
+	"sonde/bench/plan"
+	"sonde/bench/result"
+	"sonde/bench/talk"
+)
+
+// echo serves lines on loopback until the test ends.
+func echo(t *testing.T) plan.Target {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer c.Close()
+				in := bufio.NewReader(c)
+				for {
+					line, err := in.ReadBytes('\n')
+					if err != nil {
+						return
+					}
+					if _, err := c.Write(line); err != nil {
+						return
+					}
+				}
+			}()
+		}
+	}()
+	return plan.Target{Addr: netip.MustParseAddrPort(l.Addr().String())}
+}
+
+func TestHold(t *testing.T) {
+	spec := Spec{Kind: result.Hold, Targets: []plan.Target{echo(t)}, Connections: 50, Start: time.Now(), Duration: 1500 * time.Millisecond,
+		Ping: 200 * time.Millisecond, Talk: talk.Options{Kind: talk.Echo}}
+	var intervals int
+	p, err := Run(context.Background(), spec, Hooks{Interval: func(*result.Interval) { intervals++ }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p.Held != 50 || p.HeldAtEnd != 50 || len(p.Failures) != 0 {
+		t.Errorf("held %d, at the end %d, failures %+v", p.Held, p.HeldAtEnd, p.Failures)
+	}
+	if p.Operations < 50*5 || p.Phases[result.Latency] == nil || p.Phases[result.Latency].Count() != p.Operations {
+		t.Errorf("%d heartbeats", p.Operations)
+	}
+	if p.Engine.Leaked() != 0 || intervals < 2 || len(p.Intervals) != intervals {
+		t.Errorf("leaked %d, intervals %d and %d", p.Engine.Leaked(), intervals, len(p.Intervals))
+	}
+}
+
+func TestRequests(t *testing.T) {
+	spec := Spec{Kind: result.Request, Targets: []plan.Target{echo(t)}, Connections: 10, Start: time.Now(), WarmUp: 100 * time.Millisecond,
+		Duration: time.Second, Talk: talk.Options{Kind: talk.Echo}}
+	for _, c := range []struct {
+		name     string
+		rate     float64
+		pipeline int
+	}{{"closed", 0, 0}, {"pipelined", 0, 4}, {"open", 500, 0}} {
+		t.Run(c.name, func(t *testing.T) {
+			spec := spec
+			spec.Requests, spec.Pipeline, spec.Start = c.rate, c.pipeline, time.Now().Add(50*time.Millisecond)
+			p, err := Run(context.Background(), spec, Hooks{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(p.Failures) != 0 || p.Engine.Leaked() != 0 || p.Operations == 0 {
+				t.Errorf("%d operations, failures %+v, leaked %d", p.Operations, p.Failures, p.Engine.Leaked())
+			}
+			if c.rate > 0 && (p.Operations < 480 || p.Operations > 520) {
+				t.Errorf("%d operations in a second, want 500", p.Operations)
+			}
+			t.Logf("%d operations, p50 %v, peer %v", p.Operations, p.Phases[result.Latency].Quantile(0.5), p.Phases[result.Peer].Quantile(0.5))
+		})
+	}
+}
+
+func TestHandshakes(t *testing.T) {
+	spec := Spec{Kind: result.Handshake, Targets: []plan.Target{echo(t)}, Connections: 10, Start: time.Now(), WarmUp: 100 * time.Millisecond,
+		Duration: 500 * time.Millisecond}
+	p, err := Run(context.Background(), spec, Hooks{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(p.Failures) != 0 || p.Engine.Leaked() != 0 || p.Operations == 0 || p.WarmUp == 0 {
+		t.Errorf("%d operations, failures %+v, leaked %d", p.Operations, p.Failures, p.Engine.Leaked())
+	}
+}

@@ -32,6 +32,11 @@ func (s site) onEngine() bool { return onEngine(s.kind) }
 
 func onEngine(k testpeer.Kind) bool { return testpeer.NewSession(k) != nil && !speaksTLS(k) }
 
+func isForLoads(k testpeer.Kind) bool {
+	about, _ := testpeer.Lookup(k)
+	return about.Load
+}
+
 func speaksTLS(k testpeer.Kind) bool {
 	about, _ := testpeer.Lookup(k)
 	return about.TLS
@@ -132,13 +137,13 @@ func (c Config) members() []member {
 	return slices.DeleteFunc(members, func(m member) bool { return m.targets == 0 })
 }
 
-// has reports whether the fleet has a kind. A demonstration is scanned by one rule for each tag, which can't say how TLS is
-// to be begun.
+// has reports whether the fleet has a kind. One for loads must be named. A demonstration is scanned by one rule for each
+// tag, which can't say how TLS is to be begun.
 func (c Config) has(a testpeer.About) bool {
 	if len(c.Kinds) > 0 {
 		return slices.Contains(c.Kinds, a.Kind)
 	}
-	return a.TLS == c.TLS && (c.Demo == 0 || a.StartTLS == "")
+	return a.TLS == c.TLS && !a.Load && (c.Demo == 0 || a.StartTLS == "")
 }
 
 // apportion shares total targets among the members by weight: at least one each if that is possible, else one for each of
@@ -300,34 +305,43 @@ func network(a netip.AddrPort) string {
 	return "tcp6"
 }
 
-// connLimits shares the descriptors that the listeners leave: three quarters to the healthy services and the TLS peers, to
-// each of the two together, the rest to the other peers, each alike. Without other peers there is nothing to leave to them.
+// connLimits is how many connections may be held at once.
+type connLimits struct {
+	healthy int // by all healthy services together
+	tls     int // by all TLS peers together
+	load    int // by each peer for loads
+	peer    int // by each of the other peers
+}
+
+// connLimits shares the descriptors that the listeners leave: three quarters to the healthy services, the TLS peers and the
+// peers for loads, as many to each of the three, the rest to the other peers, each alike. Without other peers there is
+// nothing to leave to them.
 //
 // The TLS peers share theirs although the faulty ones among them hold connections as long as a client lets them: a part
 // for each would be one or two in a large fleet, and would do nothing for a crowd at one of them.
-func (p plan) connLimits(descriptors int) (healthy, tls, perPeer int) {
+func (p plan) connLimits(descriptors int) connLimits {
 	left := max(0, descriptors-p.cost)
-	services, tlsPeers, peers := 0, 0, 0
+	services, tlsPeers, loads, peers := 0, 0, 0, 0
 	for _, s := range p.sites {
 		switch {
 		case s.onEngine():
 			services++
 		case speaksTLS(s.kind):
 			tlsPeers++
+		case isForLoads(s.kind):
+			loads++
 		default:
 			peers++
 		}
 	}
-	healthy = max(1, left)
+	large := left
 	if peers > 0 {
-		healthy = max(1, left*3/4)
+		large = left * 3 / 4
 	}
-	tls = healthy
-	if services > 0 && tlsPeers > 0 {
-		healthy, tls = max(1, healthy/2), max(1, healthy/2)
-	}
+	large = max(1, large/max(1, min(1, services)+min(1, tlsPeers)+min(1, loads)))
+	l := connLimits{healthy: large, tls: large, load: max(1, large/max(1, loads))}
 	if peers > 0 {
-		perPeer = min(testpeer.DefaultMaxConns, max(1, left/4/peers))
+		l.peer = min(testpeer.DefaultMaxConns, max(1, left/4/peers))
 	}
-	return healthy, tls, perPeer
+	return l
 }

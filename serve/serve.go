@@ -38,7 +38,7 @@ type Config struct {
 	// PortBase is the first port; a port that is taken is then an error. 0 means DefaultPortBase if that block of ports is
 	// free, else a later block.
 	PortBase uint16
-	// Kinds are the kinds to run; empty means all of testpeer.Kinds without TLS, or all with it.
+	// Kinds are the kinds to run; empty means all of testpeer.Kinds without TLS, or all with it, but not those for loads.
 	Kinds []testpeer.Kind
 	// TLS chooses the kinds with TLS where Kinds is empty.
 	TLS bool
@@ -196,18 +196,21 @@ func (f *Fleet) end(err error) {
 
 // launch opens everything in the plan. What it has opened when it fails is left for stop.
 func (f *Fleet) launch(cfg Config, p plan) error {
-	healthyConns, tlsConns, peerConns := p.connLimits(cfg.Descriptors)
-	slots := testpeer.NewSlots(tlsConns)
+	most := p.connLimits(cfg.Descriptors)
+	slots := testpeer.NewSlots(most.tls)
 	for _, s := range p.sites {
 		if s.onEngine() {
 			continue
 		}
-		o := testpeer.Options{Addr: s.addr, MaxConns: peerConns}
+		o := testpeer.Options{Addr: s.addr, MaxConns: most.peer}
+		if isForLoads(s.kind) {
+			o.MaxConns = most.load
+		}
 		if speaksTLS(s.kind) {
 			if err := f.makeCredentials(); err != nil {
 				return err
 			}
-			o.MaxConns, o.Slots, o.Delay, o.Credentials = tlsConns, slots, cfg.Delay, f.creds
+			o.MaxConns, o.Slots, o.Delay, o.Credentials = most.tls, slots, cfg.Delay, f.creds
 		}
 		peer, err := testpeer.Start(s.kind, o)
 		if err != nil {
@@ -224,7 +227,7 @@ func (f *Fleet) launch(cfg Config, p plan) error {
 	if len(onEngine) == 0 {
 		return nil
 	}
-	sv, err := startServices(onEngine, cfg.Loops, healthyConns)
+	sv, err := startServices(onEngine, cfg.Loops, most.healthy)
 	if err != nil {
 		return err
 	}

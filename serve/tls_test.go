@@ -223,19 +223,19 @@ func TestConnLimits(t *testing.T) {
 		return p
 	}
 	tests := []struct {
-		name                  string
-		plan                  plan
-		healthy, tls, perPeer int
+		name string
+		plan plan
+		want connLimits
 	}{
-		{"services", site(testpeer.Echo), 1000, 1000, 0},
-		{"TLS", site(testpeer.TLS13, testpeer.TLSSilent), 1000, 1000, 0},
-		{"services and TLS", site(testpeer.Echo, testpeer.TLS13, testpeer.StartTLSIMAP), 500, 500, 0},
-		{"faulty peers too", site(testpeer.Echo, testpeer.TLS13, testpeer.Silent, testpeer.Drip), 375, 375, 125},
+		{"services", site(testpeer.Echo), connLimits{1000, 1000, 1000, 0}},
+		{"TLS", site(testpeer.TLS13, testpeer.TLSSilent), connLimits{1000, 1000, 1000, 0}},
+		{"services and TLS", site(testpeer.Echo, testpeer.TLS13, testpeer.StartTLSIMAP), connLimits{500, 500, 500, 0}},
+		{"faulty peers too", site(testpeer.Echo, testpeer.TLS13, testpeer.Silent, testpeer.Drip), connLimits{375, 375, 375, 125}},
+		{"peers for loads", site(testpeer.Echo, testpeer.Stall, testpeer.Late), connLimits{500, 500, 250, 0}},
 	}
 	for _, tt := range tests {
-		healthy, tls, perPeer := tt.plan.connLimits(1000)
-		if healthy != tt.healthy || tls != tt.tls || perPeer != tt.perPeer {
-			t.Errorf("%s: got %d, %d, %d; want %d, %d, %d", tt.name, healthy, tls, perPeer, tt.healthy, tt.tls, tt.perPeer)
+		if got := tt.plan.connLimits(1000); got != tt.want {
+			t.Errorf("%s: got %+v, want %+v", tt.name, got, tt.want)
 		}
 	}
 }

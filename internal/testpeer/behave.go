@@ -66,6 +66,8 @@ func (p *Peer) behave(c *net.TCPConn) {
 		// it, its sequence number is ahead of what the client expects and RFC 5961 s.3.2 has it ignored until the banner is in.
 		write(c, []byte(resetBanner))
 		reset(c)
+	case Stall, Late, Full, Mortal:
+		p.converse(c, p.session())
 	default:
 		p.converse(c, NewSession(p.about.Kind))
 	}

@@ -78,6 +78,14 @@ const (
 	StartTLSMySQL    Kind = "starttls-mysql"
 )
 
+// The kinds that show what they are only under a load. They echo, or answer HTTP/1.1 to a client that asks for it.
+const (
+	Stall  Kind = "stall"
+	Late   Kind = "late"
+	Full   Kind = "full"
+	Mortal Kind = "mortal"
+)
+
 // About is what there is to know of a kind.
 type About struct {
 	Kind Kind
@@ -95,12 +103,15 @@ type About struct {
 	TLS bool
 	// StartTLS is the protocol in which the client asks for TLS ("smtp"); empty where TLS comes first, or never.
 	StartTLS string
+	// Load is true for a peer that is meant for a load: to one that connects once it looks healthy. It is in no fleet unless
+	// it is named.
+	Load bool
 }
 
 // Kinds returns all kinds, always in the same order: those without TLS, those with it from the first byte, those that
-// begin it on request; the healthy ones of each first. The caller owns the slice.
+// begin it on request, those for loads; the healthy ones of each first. The caller owns the slice.
 func Kinds() []About {
-	return slices.Concat(plainKinds(), tlsKinds(), startTLSKinds())
+	return slices.Concat(plainKinds(), tlsKinds(), startTLSKinds(), loadKinds())
 }
 
 // Lookup returns what there is to know of kind k; ok is false for a kind that does not exist.
@@ -188,6 +199,19 @@ func startTLSKinds() []About {
 	for i := range kinds {
 		kinds[i].TLS = true
 		kinds[i].StartTLS = string(kinds[i].Kind[len("starttls-"):])
+	}
+	return kinds
+}
+
+func loadKinds() []About {
+	kinds := []About{
+		faulty(Stall, "http", "success", "echoes or answers HTTP/1.1, but not in the first 200 ms of each second"),
+		faulty(Late, "http", "success", "echoes or answers HTTP/1.1, each time 50 to 500 ms late, evenly spread"),
+		faulty(Full, "http", "success", "echoes or answers HTTP/1.1 on the first 100 connections, and refuses all further ones"),
+		faulty(Mortal, "http", "success", "echoes or answers HTTP/1.1, and is gone 5 seconds after its first connection"),
+	}
+	for i := range kinds {
+		kinds[i].Load = true
 	}
 	return kinds
 }

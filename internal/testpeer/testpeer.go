@@ -43,6 +43,12 @@ type Options struct {
 	// MaxConns is how many connections the peer holds at once; 0 means DefaultMaxConns. More wait in the accept queue of the
 	// kernel, where they look like connections to a Silent peer.
 	MaxConns int
+	// Seed moves the delays of a Late peer along their order.
+	Seed uint64
+	// Accepts is how many connections a Full peer takes; 0 means DefaultAccepts. MaxConns is raised to it.
+	Accepts int
+	// Life is how long a Mortal peer lives from its first connection on; 0 means DefaultLife.
+	Life time.Duration
 	// Slots, if not nil, is a limit that this peer shares with others, besides MaxConns.
 	Slots *Slots
 	// Credentials are the certificates of a TLS peer; nil means those that all peers of the process share.
@@ -87,14 +93,16 @@ type Peer struct {
 	creds  *Credentials // nil for a kind without TLS
 	tls    *tls.Config  // nil for a kind that shakes no hands
 	script *script      // nil for a kind that does
+	load   load         // for the kinds for loads
 
 	done  chan struct{} // closed by Close
 	slots chan struct{} // one token per connection held
 	wg    sync.WaitGroup
 
-	mu     sync.Mutex // guards conns and closed
+	mu     sync.Mutex // guards what is below
 	conns  map[*net.TCPConn]struct{}
 	closed bool
+	dead   bool // a Mortal peer's life is over
 }
 
 // Start puts a peer of the given kind on stage. When it returns, the peer behaves as its kind says: a client that connects
@@ -115,6 +123,7 @@ func Start(kind Kind, o Options) (*Peer, error) {
 		done:  make(chan struct{}),
 		slots: make(chan struct{}, o.MaxConns),
 		conns: make(map[*net.TCPConn]struct{}),
+		load:  load{start: time.Now()},
 	}
 	if err := p.prepareTLS(); err != nil {
 		return nil, fmt.Errorf("start peer %s: %w", kind, err)
@@ -200,7 +209,16 @@ func (o Options) withDefaults(kind Kind) (Options, error) {
 	if o.MaxConns == 0 {
 		o.MaxConns = DefaultMaxConns
 	}
-	if o.Interval < 0 || o.Delay < 0 || o.MaxConns < 0 {
+	if o.Accepts == 0 {
+		o.Accepts = DefaultAccepts
+	}
+	if o.Life == 0 {
+		o.Life = DefaultLife
+	}
+	if kind == Full {
+		o.MaxConns = max(o.MaxConns, o.Accepts)
+	}
+	if o.Interval < 0 || o.Delay < 0 || o.MaxConns < 0 || o.Accepts < 0 || o.Life < 0 {
 		return o, errors.New("an option is below zero")
 	}
 	return o, nil
@@ -228,7 +246,7 @@ func (p *Peer) open() error {
 
 // accept hands each connection to a goroutine of its own until the listener is closed.
 func (p *Peer) accept() {
-	for {
+	for n := 1; ; {
 		select {
 		case p.slots <- struct{}{}:
 		case <-p.done:
@@ -257,12 +275,17 @@ func (p *Peer) accept() {
 			reset(c)
 			return
 		}
+		more := p.taken(n)
+		n++
 		p.wg.Go(func() {
 			p.behave(c)
 			p.forget(c)
 			p.opts.Slots.release()
 			<-p.slots
 		})
+		if !more {
+			return
+		}
 	}
 }
 
@@ -270,7 +293,7 @@ func (p *Peer) accept() {
 func (p *Peer) track(c *net.TCPConn) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.closed {
+	if p.closed || p.dead {
 		return false
 	}
 	p.conns[c] = struct{}{}

@@ -85,7 +85,7 @@ var layers = []layer{
 // which is serve's use of testpeer, and that of testcert by testpeer and testserver.
 var testSupport = []string{
 	"internal/archtest", "internal/simkernel/...", "internal/testcert", "internal/testnet", "internal/testpeer/...", "internal/testserver/...",
-	"protocol/protocoltest", "probes/probetest",
+	"protocol/protocoltest", "probes/probetest", "bench/result/resulttest",
 }
 
 // library says where a library from outside may be imported.

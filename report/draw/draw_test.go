@@ -76,3 +76,30 @@ func TestUnits(t *testing.T) {
 		}
 	}
 }
+
+func TestSpark(t *testing.T) {
+	tests := []struct {
+		values []float64
+		width  int
+		ascii  bool
+		want   string
+	}{
+		{nil, 5, false, ""}, {[]float64{0, 0}, 5, false, "  "}, {[]float64{7}, 5, false, "█"}, {[]float64{7}, 0, false, ""}, {[]float64{7}, -1, false, ""},
+		{[]float64{0.001, 1, 2, 3, 4, 5, 6, 7, 8}, 9, false, "▁▂▃▄▅▆▇██"}, {[]float64{9, 1, 2}, 2, false, "▅█"}, {[]float64{0, 1, 8}, 3, true, " :#"},
+	}
+	for _, tt := range tests {
+		if got := Spark(tt.values, tt.width, tt.ascii); got != tt.want {
+			t.Errorf("Spark(%v, %d, %t): got %q, want %q", tt.values, tt.width, tt.ascii, got, tt.want)
+		}
+	}
+}
+
+func TestBytes(t *testing.T) {
+	for size, want := range map[float64]string{
+		0: "0 B", 999: "999 B", 999.6: "0.98 KiB", 1234: "1.21 KiB", 10 << 20: "10.0 MiB", 999.6 * (1 << 20): "0.98 GiB", 5 << 40: "5.00 TiB", -2048: "-2.00 KiB",
+	} {
+		if got := Bytes(size); got != want {
+			t.Errorf("%v: got %q, want %q", size, got, want)
+		}
+	}
+}

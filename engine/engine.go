@@ -23,6 +23,7 @@ import (
 	"sonde/internal/kernel/poller"
 	"sonde/internal/kernel/socket"
 	"sonde/internal/rate"
+	"sonde/internal/timewheel"
 	"sonde/protocol"
 	"sonde/ringbuf"
 )
@@ -44,6 +45,9 @@ type Config struct {
 	Profiles []Profile
 	// BufferBytes caps the ring buffers of all loops together; default 32 MiB. At the cap reads pause.
 	BufferBytes int
+	// Resolution is that of deadlines and pauses: never early, and late by at most so much and the loop's own lag. Default
+	// 1 ms, at least 50 us; a finer one is for schedules and costs more wakings.
+	Resolution time.Duration
 	// DrainLimit is how long Stop waits for connections in flight before it cancels them; default 10 s.
 	DrainLimit time.Duration
 	// Clock tells the time; default the system's. Moments in Outcomes are of this clock.
@@ -231,6 +235,10 @@ func (c Config) withDefaults() Config {
 		c.BufferBytes = 32 << 20
 	}
 	c.BufferBytes = max(c.BufferBytes, c.Loops*ringbuf.MinSize) // with less, a loop could not read at all
+	if c.Resolution == 0 {
+		c.Resolution = time.Duration(timewheel.Tick)
+	}
+	c.Resolution = max(c.Resolution, time.Duration(timewheel.FinestTick))
 	if c.DrainLimit <= 0 {
 		c.DrainLimit = 10 * time.Second
 	}

@@ -69,7 +69,7 @@ func newLoop(cfg *Config, shared *shared, index int, p poller.Poller, s socket.S
 		poller:  p,
 		sockets: s,
 		clk:     cfg.Clock,
-		wheel:   timewheel.New(cfg.Clock.Now()),
+		wheel:   timewheel.NewWithTick(cfg.Clock.Now(), int64(cfg.Resolution)),
 		pool:    ringbuf.New(ringbuf.Options{CapBytes: share(cfg.BufferBytes)}),
 		scratch: make([]byte, scratchSize),
 		lag:     histogram.New(),

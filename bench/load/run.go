@@ -112,6 +112,9 @@ func (r *run) do(ctx context.Context, d driver) (*result.Part, error) {
 		Loops: r.spec.Loops, Connections: r.spec.Connections, Sources: r.spec.Sources, Clock: r.clk, Log: r.hooks.Log,
 		Profiles: []engine.Profile{profile}, DrainLimit: drainLimit,
 	}
+	if r.spec.Requests > 0 {
+		cfg.Resolution = schedulePrecision
+	}
 	if r.spec.Dials > 0 {
 		cfg.Rate = rate.New(r.spec.Dials)
 	}
@@ -148,6 +151,9 @@ func (r *run) do(ctx context.Context, d driver) (*result.Part, error) {
 	r.finish()
 	return &r.part, err
 }
+
+// schedulePrecision is how late a request of an open loop may go out by the timing wheel.
+const schedulePrecision = 50 * time.Microsecond
 
 // drainLimit is how long operations that are under way when the time is over may go on. They count for nothing.
 const drainLimit = 2 * time.Second

@@ -9,6 +9,7 @@ import (
 
 // model is the same thing as a list that is sorted whenever it is asked.
 type model struct {
+	tick    int64
 	now     int64
 	entries map[uint32]entry
 }
@@ -41,7 +42,7 @@ func (m *model) advance(t *testing.T, now int64, expired []uint32) {
 		if e.at > m.now {
 			break
 		}
-		if e.past || m.now-e.at >= Tick {
+		if e.past || m.now-e.at >= m.tick {
 			t.Fatalf("now %d: id %d with deadline %d has not expired", m.now, id, e.at)
 		}
 	}
@@ -73,7 +74,7 @@ func (m *model) check(t *testing.T, w *Wheel) {
 	}
 	ids := m.sorted()
 	earliest := m.entries[ids[0]].at
-	if next-earliest >= Tick && next > m.now {
+	if next-earliest >= m.tick && next > m.now {
 		t.Fatalf("now %d: Next: got %d, a tick or more after the earliest deadline %d", m.now, next, earliest)
 	}
 	for _, id := range []uint32{ids[0], ids[len(ids)-1]} {
@@ -84,15 +85,15 @@ func (m *model) check(t *testing.T, w *Wheel) {
 }
 
 // distance is a random duration of any order of magnitude, often right at the edge of a level.
-func distance(random *rand.Rand, maxBits int) int64 {
+func (m *model) distance(random *rand.Rand, maxBits int) int64 {
 	ticks := random.Int64N(1<<(1+random.IntN(maxBits))) + 1
 	switch random.IntN(4) {
 	case 0:
-		return ticks * Tick
+		return ticks * m.tick
 	case 1: // an edge, give or take a nanosecond
-		return Tick<<(digitBits*random.IntN(maxBits/digitBits+1)) + random.Int64N(3) - 1
+		return m.tick<<(digitBits*random.IntN(maxBits/digitBits+1)) + random.Int64N(3) - 1
 	default:
-		return ticks*Tick - random.Int64N(Tick)
+		return ticks*m.tick - random.Int64N(m.tick)
 	}
 }
 
@@ -111,17 +112,18 @@ func runModel(t *testing.T, random *rand.Rand) {
 	ids := uint32(1 + random.IntN(200))
 	maxBits := 1 + random.IntN(38) // of ticks: from a millisecond up to 8 years
 	start := random.Int64N(1 << (1 + random.IntN(50)))
-	w, m := New(start), &model{now: start, entries: make(map[uint32]entry)}
+	tick := []int64{Tick, FinestTick}[random.IntN(2)]
+	w, m := NewWithTick(start, tick), &model{tick: tick, now: start, entries: make(map[uint32]entry)}
 	var expired []uint32
 	for step := 0; step < 400 && m.now < 1<<61; step++ {
 		id := random.Uint32N(ids) * 37 // several pages, with holes
 		switch random.IntN(8) {
 		case 0, 1, 2:
-			at := m.now + distance(random, maxBits)
+			at := m.now + m.distance(random, maxBits)
 			w.Set(id, at)
 			m.set(id, at)
 		case 3:
-			at := m.now - random.Int64N(3*Tick)
+			at := m.now - random.Int64N(3*m.tick)
 			w.Set(id, at)
 			m.set(id, at)
 		case 4:
@@ -133,16 +135,16 @@ func runModel(t *testing.T, random *rand.Rand) {
 				m.advance(t, next, expired)
 			}
 		case 6: // a little time
-			now := m.now + random.Int64N(3*Tick)
+			now := m.now + random.Int64N(3*m.tick)
 			expired = w.Advance(now, expired[:0])
 			m.advance(t, now, expired)
 		case 7: // a jump
-			now := m.now + distance(random, maxBits)
+			now := m.now + m.distance(random, maxBits)
 			expired = w.Advance(now, expired[:0])
 			m.advance(t, now, expired)
 			for _, id := range expired { // half of them begin anew, as connections do
 				if random.IntN(2) == 0 {
-					at := now + distance(random, maxBits)
+					at := now + m.distance(random, maxBits)
 					w.Set(id, at)
 					m.set(id, at)
 				}

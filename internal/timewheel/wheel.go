@@ -33,8 +33,12 @@ import (
 	"time"
 )
 
-// Tick is the wheel's resolution in nanoseconds.
-const Tick = int64(time.Millisecond)
+// Tick is the resolution of a wheel that is not told another, in nanoseconds. FinestTick is the finest: with it the
+// wheel's levels still reach past the end of an int64 of nanoseconds.
+const (
+	Tick       = int64(time.Millisecond)
+	FinestTick = 50 * int64(time.Microsecond)
+)
 
 // MaxID is the largest id that can be set: links keep one bit to tell a slot from an entry, and the last page is left
 // out so that the limit needs checking only when a page is made.
@@ -48,7 +52,7 @@ const EntryBytes = 16
 const (
 	digitBits = 6
 	slots     = 1 << digitBits // in a level: one machine word of bitmap
-	levels    = 8              // 48 bits of ticks; an int64 of nanoseconds has 44
+	levels    = 8              // 48 bits of ticks; an int64 of nanoseconds has 44, and 48 of FinestTick
 
 	pageBits = 12
 	pageSize = 1 << pageBits
@@ -68,6 +72,7 @@ type node struct {
 
 // Wheel holds at most one deadline for each id. Ids are the rows of a table: small, dense numbers that are used again.
 type Wheel struct {
+	step  int64  // how long a tick is, in nanoseconds
 	now   int64  // the moment of the last Advance
 	tick  uint64 // now, in whole ticks
 	count int
@@ -78,11 +83,15 @@ type Wheel struct {
 }
 
 // New returns an empty wheel whose time is start, which must not be negative.
-func New(start int64) *Wheel {
-	if start < 0 {
-		panic(fmt.Sprintf("timewheel: start %d is negative", start))
+func New(start int64) *Wheel { return NewWithTick(start, Tick) }
+
+// NewWithTick returns one whose tick is so many nanoseconds, at least FinestTick. A finer one is served more often: for
+// schedules that must be kept closer than a millisecond.
+func NewWithTick(start, tick int64) *Wheel {
+	if start < 0 || tick < FinestTick {
+		panic(fmt.Sprintf("timewheel: start %d, tick %d: want at least 0 and %d", start, tick, FinestTick))
 	}
-	return &Wheel{now: start, tick: uint64(start / Tick)}
+	return &Wheel{step: tick, now: start, tick: uint64(start / tick)}
 }
 
 // Set gives id the deadline at, whether it had one or not. Any moment will do: one that is not after the last Advance
@@ -134,7 +143,7 @@ func (w *Wheel) Len() int { return w.count }
 func (w *Wheel) Advance(now int64, expired []uint32) []uint32 {
 	before := len(expired)
 	w.now = max(w.now, now)
-	target := uint64(w.now / Tick)
+	target := uint64(w.now / w.step)
 	if w.heads[dueList] != 0 {
 		expired = w.empty(dueList, expired)
 	}
@@ -165,10 +174,10 @@ func (w *Wheel) Next() (at int64, ok bool) {
 	if !ok {
 		return 0, false
 	}
-	if start > uint64(math.MaxInt64/Tick) {
+	if start > uint64(math.MaxInt64/w.step) {
 		return math.MaxInt64, true // the last tick of all ends after the last moment of all
 	}
-	return int64(start) * Tick, true
+	return int64(start) * w.step, true
 }
 
 // nextSlot finds the first slot that is not empty: its list and the tick at which it starts.
@@ -208,7 +217,7 @@ func (w *Wheel) empty(list uint32, expired []uint32) []uint32 {
 func (w *Wheel) place(id uint32, n *node) {
 	list := uint32(dueList)
 	if n.at > w.now {
-		when := tickOf(n.at)
+		when := w.tickOf(n.at)
 		level := uint32(bits.Len64(w.tick^when)-1) / digitBits
 		list = level*slots + uint32(when>>(level*digitBits))%slots
 	}
@@ -277,4 +286,4 @@ func (w *Wheel) addPage(id uint32) {
 }
 
 // tickOf rounds a moment above 0 up to the tick at which it has surely come.
-func tickOf(at int64) uint64 { return uint64(at-1)/uint64(Tick) + 1 }
+func (w *Wheel) tickOf(at int64) uint64 { return uint64(at-1)/uint64(w.step) + 1 }

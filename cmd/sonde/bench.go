@@ -1,7 +1,7 @@
 package main
 
 // newBenchCommand is the group of commands that measure under a load.
-func newBenchCommand(*program) *command {
+func newBenchCommand(p *program) *command {
 	return &command{
 		name:    "bench",
 		summary: "measure under a load",
@@ -10,7 +10,7 @@ func newBenchCommand(*program) *command {
 			{name: "hold", summary: "open connections and keep them", later: true},
 			{name: "handshake", summary: "connect, or make TLS handshakes", later: true},
 			{name: "request", summary: "ask and be answered over kept connections", later: true},
-			{name: "compare", summary: "hold sonde's way of keeping connections against others", later: true},
+			newBenchCompareCommand(p),
 		},
 	}
 }

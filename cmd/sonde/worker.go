@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 
+	"sonde/bench/compare"
 	"sonde/internal/workers"
 	"sonde/serve"
 )
@@ -19,7 +20,9 @@ const workerWord = "worker"
 // worker's context is, ends with Worker.Finish and returns; an error is told on stderr, and the worker exits with 1.
 func workerRoles() map[string]func(*workers.Worker) error {
 	return map[string]func(*workers.Worker) error{
-		serveRole: serve.Work,
+		serveRole:         serve.Work,
+		compare.RunRole:   compare.Work,
+		compare.FleetRole: compare.Serve,
 	}
 }
 

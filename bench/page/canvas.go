@@ -8,16 +8,16 @@ import (
 	svg "github.com/ajstarks/svgo/float"
 )
 
-// The size of a picture in its own units. Letters are 11 of them high, 15 on a narrow screen, and the edges have room for
+// The size of a picture in its own units. Letters are 10.5 of them high, 15.5 on a narrow screen, and the edges have room for
 // that.
 const (
 	pictureWidth  = 480.0
-	pictureHeight = 262.0
+	pictureHeight = 266.0
 	edgeLeft      = 58.0
 	edgeRight     = 16.0
 	edgeLabels    = 54.0 // to the right, where lines carry their names
 	edgeTop       = 12.0
-	edgeBottom    = 42.0
+	edgeBottom    = 46.0
 )
 
 // frame is the part of a picture that has axes, between places.
@@ -95,9 +95,9 @@ func (c *canvas) baseAxis(f frame, s scale, ticks []tick, caption string) {
 		return
 	}
 	for _, t := range ticks {
-		c.words(s.at(t.value), f.bottom+16, "tick middle", t.text)
+		c.words(s.at(t.value), f.bottom+19, "tick middle", t.text)
 	}
-	c.words((f.left+f.right)/2, f.bottom+34, "tick middle", caption)
+	c.words((f.left+f.right)/2, f.bottom+38, "tick middle", caption)
 }
 
 // hover lays an invisible column over f from x to x+width that tells text when the pointer rests on it.

@@ -12,8 +12,9 @@ import (
 type curve struct {
 	title string
 	lines []curveLine
-	// of and without are the lines between which our own queueing lies; nil if it can't be told.
+	// of and without are the lines between which our own part lies; nil if it can't be told. own is what that is.
 	of, without *histogram.Histogram
+	own         string
 }
 
 // curveLine is one phase.
@@ -28,30 +29,40 @@ func curves(phases *result.Phases) []curve {
 		key, name string
 		phase     result.Phase
 	}
+	const queueing = "our own queueing"
+	// What was the peer's is told of full and resumed handshakes together, so that ours can be told if there is one sort.
+	handshake := result.TLS
+	switch full, resumed := has(phases, result.TLS), has(phases, result.TLSResumed); {
+	case full && resumed:
+		handshake = result.NumPhases
+	case resumed:
+		handshake = result.TLSResumed
+	}
 	var list []curve
 	for _, plan := range []struct {
 		title       string
 		of, without result.Phase
+		own         string
 		lines       []line
 	}{
-		{"Latency by percentile", result.Latency, result.Peer, []line{
+		{"Latency by percentile", result.Latency, result.Peer, queueing, []line{
 			{"k-total", "latency, from the intended start", result.Latency},
 			{"k-peer", "without our own queueing", result.Peer},
 			{"k-third", "service, from the write", result.Service},
 		}},
-		{"TLS handshake by percentile", result.NumPhases, result.NumPhases, []line{
+		{"TLS handshake by percentile", handshake, result.TLSWait, "our own computing and queueing", []line{
 			{"k-total", "full handshake", result.TLS},
 			{"k-third", "resumed", result.TLSResumed},
 			{"k-peer", "the peer's and the network's part", result.TLSWait},
 		}},
-		{"Connect by percentile", result.Connect, result.KernelRTT, []line{
+		{"Connect by percentile", result.Connect, result.KernelRTT, queueing, []line{
 			{"k-total", "connect, as sonde saw it", result.Connect},
 			{"k-peer", "as the kernel measured it", result.KernelRTT},
 		}},
 	} {
-		c := curve{title: plan.title}
+		c := curve{title: plan.title, own: plan.own}
 		for _, l := range plan.lines {
-			if h := phases[l.phase]; h != nil && h.Count() > 0 {
+			if h := phases[l.phase]; has(phases, l.phase) {
 				c.lines = append(c.lines, curveLine{l.key, l.name, h})
 				switch l.phase {
 				case plan.of:
@@ -69,6 +80,11 @@ func curves(phases *result.Phases) []curve {
 		}
 	}
 	return list
+}
+
+// has tells whether anything was counted of a phase.
+func has(phases *result.Phases, phase result.Phase) bool {
+	return phases[phase] != nil && phases[phase].Count() > 0
 }
 
 // stepsPerDecade is how many points a curve has for each nine.
@@ -110,7 +126,7 @@ func (cv *curve) draw() string {
 		c.stroke(outline(l.h, x, y, nil), "line "+l.key)
 	}
 	step := math.Pow(10, 2.0/stepsPerDecade)
-	for of := 1.0; of <= x.hi; of *= step {
+	for of := 1.0; of < x.hi*step; of *= step {
 		c.hover(f, x.at(of/math.Sqrt(step)), x.at(of*math.Sqrt(step))-x.at(of/math.Sqrt(step)), cv.tell(of))
 	}
 	return c.element()
@@ -191,7 +207,7 @@ func (cv *curve) table() *table {
 		t.Head = append(t.Head, column{l.name, true})
 	}
 	if cv.of != nil {
-		t.Head = append(t.Head, column{"our own queueing", true}, column{"share", true})
+		t.Head = append(t.Head, column{cv.own, true}, column{"share", true})
 	}
 	for _, q := range told {
 		if q > 0.5 && q < 1 && 1/(1-q) > cv.count()*(1+1e-9) {
@@ -231,7 +247,7 @@ func (cv *curve) legend() []legend {
 		list = append(list, legend{Key: l.key, Name: l.name})
 	}
 	if cv.of != nil {
-		list = append(list, legend{Key: "k-between", Name: "our own queueing"})
+		list = append(list, legend{Key: "k-between", Name: cv.own})
 	}
 	return list
 }

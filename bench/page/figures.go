@@ -2,6 +2,7 @@ package page
 
 import (
 	"fmt"
+	"slices"
 
 	"sonde/bench/result"
 )
@@ -36,7 +37,7 @@ func latencyFigures(r *result.Report, t *timeline) []figure {
 		f.Note = "Latency against 1/(1-q), both logarithmic"
 		if cv.of != nil {
 			us, share := cv.ours(0.99)
-			f.Note = fmt.Sprintf("At p99, %s of %s was our own queueing (%s)", micros(us), micros(toMicros(cv.of.Quantile(0.99))), percent(share))
+			f.Note = fmt.Sprintf("At p99, %s of %s was %s (%s)", micros(us), micros(toMicros(cv.of.Quantile(0.99))), cv.own, percent(share))
 		}
 		list = append(list, f)
 	}
@@ -73,7 +74,7 @@ func loadFigures(t *timeline) []figure {
 
 // rateFigure is throughput, and failures below it if there were any.
 func rateFigure(t *timeline) figure {
-	ch := &chart{title: "Throughput over time", text: short, fill: true, series: []series{
+	ch := &chart{title: "Throughput over time", text: number, mark: short, fill: true, series: []series{
 		{"k-total", "operations a second", func(b *bin) (float64, bool) { return b.perSecond(b.operations), true }, false}}}
 	f := figure{Note: "Operations a second; none failed", Over: true}
 	if t.any(func(b *bin) bool { return b.failed > 0 || b.lost > 0 }) {
@@ -91,13 +92,25 @@ func rateFigure(t *timeline) figure {
 	return f
 }
 
-// rampFigure is how many connections stood, and how many had been opened.
+// rampFigure is how many connections stood, and how many had been opened. Where they are opened again and again the latter
+// would only hide the others.
 func rampFigure(t *timeline) figure {
-	ch := &chart{title: "Connections over time", text: short, series: []series{
+	ch := &chart{title: "Connections over time", text: number, mark: short, series: []series{
 		{"k-total", "held", func(b *bin) (float64, bool) { return float64(b.held), true }, true},
-		{"k-peer", "opened", func(b *bin) (float64, bool) { return float64(b.openedSoFar), true }, true},
 		{"k-third", "in flight", func(b *bin) (float64, bool) { return float64(b.inFlight), true }, true},
 	}}
-	return figure{Title: ch.title, Note: "The ramp: held and in flight at each moment, opened since the start", SVG: drawn(ch.draw(t)), Over: true,
-		Legend: []legend{{"k-total", "held"}, {"k-peer", "opened so far"}, {"k-third", "in flight"}}}
+	f := figure{Title: ch.title, Note: "Held and in flight at each moment", Over: true}
+	most := uint64(0)
+	for i := range t.bins {
+		most = max(most, t.bins[i].held+t.bins[i].inFlight)
+	}
+	if opened := t.bins[len(t.bins)-1].openedSoFar; opened <= 3*most {
+		f.Note = "The ramp: held and in flight at each moment, opened since the start"
+		ch.series = slices.Insert(ch.series, 1, series{"k-opened", "opened", func(b *bin) (float64, bool) { return float64(b.openedSoFar), true }, true})
+	}
+	for _, s := range ch.series {
+		f.Legend = append(f.Legend, legend{s.key, s.name})
+	}
+	f.SVG = drawn(ch.draw(t))
+	return f
 }

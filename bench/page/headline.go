@@ -46,7 +46,7 @@ func tiles(r *result.Report) []tile {
 func holdTiles(r *result.Report) []tile {
 	p := r.Total
 	list := []tile{{Name: "Connections held", Value: whole(p.Held), Note: fmt.Sprintf("of %s wanted, %s at the end", whole(p.Wanted), whole(p.HeldAtEnd)),
-		Bad: p.HeldAtEnd < p.Wanted}}
+		Bad: p.Held < p.Wanted}}
 	if p.Ramp > 0 && p.Opened > 0 {
 		list = append(list, tile{Name: "Ramp", Value: span(p.Ramp), Note: number(float64(p.Opened)/p.Ramp.Seconds()) + " connections a second"})
 	}
@@ -71,10 +71,10 @@ func holdTiles(r *result.Report) []tile {
 func handshakeTiles(p *result.Part) []tile {
 	list := rateTiles(p, "Handshakes")
 	name, h := "Connect", p.Phases[result.Connect]
-	if tls := p.Phases[result.TLS]; tls != nil && tls.Count() > 0 {
-		name, h = "Full TLS handshake", tls
-	} else if resumed := p.Phases[result.TLSResumed]; resumed != nil && resumed.Count() > 0 {
-		name, h = "Resumed TLS handshake", resumed
+	if has(&p.Phases, result.TLS) {
+		name, h = "Full TLS handshake", p.Phases[result.TLS]
+	} else if has(&p.Phases, result.TLSResumed) {
+		name, h = "Resumed TLS handshake", p.Phases[result.TLSResumed]
 	}
 	return append(append(list, latencyTiles(h, name)...), oursTiles(p)...)
 }
@@ -113,7 +113,7 @@ func oursTiles(p *result.Part) []tile {
 	for _, cv := range curves(&p.Phases) {
 		if cv.of != nil {
 			us, share := cv.ours(0.99)
-			return []tile{{Name: "Our own queueing at p99", Value: micros(us), Note: percent(share) + " of " + micros(toMicros(cv.of.Quantile(0.99)))}}
+			return []tile{{Name: "Our own part at p99", Value: micros(us), Note: percent(share) + " of " + micros(toMicros(cv.of.Quantile(0.99))) + "; " + cv.own}}
 		}
 	}
 	return nil
@@ -126,7 +126,7 @@ func failureTile(p *result.Part) tile {
 	case total == 0:
 		t.Note = "nothing failed, nothing was dropped"
 	case lost > 0:
-		t.Note = whole(lost) + " of them connections that had stood"
+		t.Note = whole(lost) + " of them connections that were dropped"
 	default:
 		t.Note = percent(float64(total)/float64(done)) + " of all"
 	}

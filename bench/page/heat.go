@@ -98,15 +98,6 @@ func (m *heatMap) draw(title string) string {
 	x := scale{lo: float64(m.t.start()), hi: float64(m.t.end()), from: f.left, to: f.right}
 	y := scale{lo: m.value(0), hi: m.value(m.rowCount), from: f.bottom, to: f.top, log: true}
 
-	// Cells are drawn as if each were one unit wide and high: their numbers are short, and there are thousands of them.
-	wide := (f.right - f.left) * float64(m.t.width) / float64(m.t.end()-m.t.start())
-	high := (f.bottom - f.top) / float64(m.rowCount)
-	c.Gtransform(fmt.Sprintf("translate(%s %s) scale(%.4f %.4f)", coordinate(f.left), coordinate(f.bottom), wide, -high))
-	for level := range m.bounds {
-		c.stroke(m.cells(level), "cell "+m.class(level))
-	}
-	c.Gend()
-
 	_, _, ticks := logTicks(y.lo, y.hi, micros)
 	inside := ticks[:0]
 	for _, k := range ticks {
@@ -116,6 +107,15 @@ func (m *heatMap) draw(title string) string {
 	}
 	c.valueAxis(f, y, inside)
 	c.baseAxis(f, x, timeTicks(m.t.start(), m.t.end()), momentUnit(m.t.end()))
+
+	// Cells are drawn as if each were one unit wide and high: their numbers are short, and there are thousands of them.
+	wide := (f.right - f.left) * float64(m.t.width) / float64(m.t.end()-m.t.start())
+	high := (f.bottom - f.top) / float64(m.rowCount)
+	c.Gtransform(fmt.Sprintf("translate(%s %s) scale(%.4f %.4f)", coordinate(f.left), coordinate(f.bottom), wide, -high))
+	for level := range m.bounds {
+		c.stroke(m.cells(level), "cell "+m.class(level))
+	}
+	c.Gend()
 	for i := range m.t.bins {
 		b := &m.t.bins[i]
 		c.hover(f, x.at(float64(b.from)), x.at(float64(b.to))-x.at(float64(b.from)), b.name(m.t)+"\n"+whole(b.count)+" latencies")

@@ -32,10 +32,12 @@ func percentileSeries() []series {
 type chart struct {
 	title  string
 	series []series
-	text   func(float64) string
+	text   func(float64) string // a value in words
+	mark   func(float64) string // the same for an axis; text if nil
 	log    bool
 	fill   bool // below the first line
-	unit   func(top float64) float64
+	// unit is what the steps of the axis are multiples of, for what reaches up to top; 1 if nil.
+	unit func(top float64) float64
 	// below is a second, lower frame with bars; none if nil.
 	below []series
 	// belowName is what they are.
@@ -91,6 +93,14 @@ func (ch *chart) told() []series {
 	return append(all, ch.below...)
 }
 
+// words is text for an axis.
+func (ch *chart) words(v float64) string {
+	if ch.mark != nil {
+		return ch.mark(v)
+	}
+	return ch.text(v)
+}
+
 // values makes the vertical scale for all that is drawn in f.
 func (ch *chart) values(t *timeline, f frame) (scale, []tick) {
 	lo, hi := math.Inf(1), 0.0
@@ -107,14 +117,14 @@ func (ch *chart) values(t *timeline, f frame) (scale, []tick) {
 		if hi == 0 {
 			lo, hi = 1, 10
 		}
-		y.lo, y.hi, ticks = logTicks(lo, hi, ch.text)
+		y.lo, y.hi, ticks = logTicks(lo, hi, ch.words)
 		return y, ticks
 	}
 	unit := 1.0
 	if ch.unit != nil {
 		unit = ch.unit(hi)
 	}
-	y.hi, ticks = linearTicks(hi, unit, ch.text)
+	y.hi, ticks = linearTicks(hi, unit, ch.words)
 	return y, ticks
 }
 
@@ -209,7 +219,7 @@ func (c *canvas) area(t *timeline, s series, f frame, x, y scale) {
 }
 
 // labelPitch is how far apart names of lines stand at least.
-const labelPitch = 14.0
+const labelPitch = 15.0
 
 // nameLines writes the name of each line beside its last value, moved apart where they would touch.
 func (c *canvas) nameLines(t *timeline, list []series, f frame, y scale) {
@@ -252,7 +262,7 @@ func (c *canvas) barsBelow(t *timeline, f frame, x scale, ch *chart) {
 	y := scale{from: f.bottom, to: f.top}
 	step := tickStep(hi, 2)
 	y.hi = step * math.Ceil(hi/step)
-	c.valueAxis(f, y, []tick{{0, ch.text(0)}, {y.hi, ch.text(y.hi)}})
+	c.valueAxis(f, y, []tick{{0, ch.words(0)}, {y.hi, ch.words(y.hi)}})
 	c.words(f.left, f.top-6, "tick", ch.belowName)
 	for _, s := range ch.below {
 		var p path

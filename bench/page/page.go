@@ -58,6 +58,7 @@ type view struct {
 	When     string
 	Notices  []string
 	Tiles    []tile
+	Columns  int // of tiles, on a wide screen
 	Sections []section
 }
 
@@ -93,6 +94,7 @@ type legend struct{ Key, Name string }
 
 // table is figures in rows. The first column names the row.
 type table struct {
+	ID            string // a link's goal, which opens what is folded
 	Caption, Note string
 	Head          []column
 	Rows          [][]string
@@ -129,6 +131,10 @@ func newView(r *result.Report) (*view, error) {
 	v := &view{
 		Style: template.CSS(pageStyle), Title: titles[r.Kind], Version: r.Version, Schema: r.Schema, Command: commandLine(r.Command),
 		Notices: notices(r), Tiles: tiles(r),
+	}
+	v.Columns = len(v.Tiles)
+	if v.Columns > 6 { // two rows of the same length
+		v.Columns = (v.Columns + 1) / 2
 	}
 	if v.Title == "" {
 		v.Title = "A load"

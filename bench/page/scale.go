@@ -83,7 +83,7 @@ func logTicks(lo, hi float64, text func(float64) string) (from, to float64, tick
 		marks = append(marks, 10*power)
 	}
 	slices.Sort(marks)
-	marks = slices.CompactFunc(marks, func(a, b float64) bool { return b < a*1.001 })
+	marks = slices.CompactFunc(marks, func(a, b float64) bool { return math.Abs(a/b-1) < 0.001 })
 	first, last := 0, len(marks)-1
 	for first+1 < len(marks) && marks[first+1] <= lo*1.001 {
 		first++

@@ -130,7 +130,7 @@ func timeTable(t *timeline) *table {
 	if t == nil {
 		return nil
 	}
-	tab := &table{Caption: fmt.Sprintf("%d stretches of %d s", len(t.bins), t.width), Fold: true, Head: []column{{"From", true}}}
+	tab := &table{ID: "table-over-time", Caption: fmt.Sprintf("%d stretches of %d s", len(t.bins), t.width), Fold: true, Head: []column{{"From", true}}}
 	unit, _, _ := strings.Cut(momentUnit(t.end()), " ")
 	tab.Head[0].Name = "From (" + unit + ")"
 	for _, name := range []string{"operations/s", "failures", "dropped", "held", "in flight", "opened", "memory", "cores"} {
@@ -185,7 +185,7 @@ func engineCounts(r *result.Report) list {
 		{"processes", strconv.Itoa(u.Processes)}, {"event loops", strconv.Itoa(e.Loops)},
 		{"sockets opened", whole(e.Opened)}, {"sockets closed", whole(e.Closed)},
 		{"waits for a descriptor", whole(e.FDWaits)}, {"waits for a port", whole(e.PortWaits)}, {"waits for a buffer", whole(e.BufferWaits)},
-		{"descriptors in use", strconv.Itoa(u.Descriptors)},
+		{"descriptors in use", knownCount(int64(u.Descriptors))},
 		{"memory before", knownSize(u.ResidentBefore)}, {"memory with all", knownSize(u.ResidentHeld)}, {"memory at most", knownSize(u.ResidentMax)},
 		{"CPU in all", seconds(u.CPU)}, {"CPU in the measured time", seconds(u.MeasuredCPU)},
 		{"kernel sockets", knownCount(r.Kernel.Sockets)}, {"kernel buffers", knownSize(r.Kernel.Memory)}, {"kernel slab", knownSize(r.Kernel.Slab)},

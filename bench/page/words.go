@@ -35,16 +35,13 @@ func number(v float64) string {
 	}
 }
 
-// short is number for an axis: 1.5k, 20M.
+// short is number for an axis: 1.5k, 20M, 250.
 func short(v float64) string {
 	for _, u := range []struct {
 		at   float64
 		word string
-	}{{1e12, "T"}, {1e9, "G"}, {1e6, "M"}, {1e4, "k"}} {
+	}{{1e12, "T"}, {1e9, "G"}, {1e6, "M"}, {1e3, "k"}} {
 		if v >= u.at {
-			if u.word == "k" {
-				u.at = 1e3
-			}
 			return number(v/u.at) + u.word
 		}
 	}

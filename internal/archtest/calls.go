@@ -32,10 +32,10 @@ func checkTime(c *checker) {
 // and the tables of their names.
 var freeKernelNames = regexp.MustCompile(`^(Errno|Signal|E[A-Z0-9]+|SIG[A-Z0-9]+|ErrnoName|SignalName)$`)
 
-// checkKernel forbids system calls. The peers and servers of tests make some that package net does not offer.
+// checkKernel forbids system calls. The peers, servers and networks of tests make some that package net does not offer.
 func checkKernel(c *checker) {
 	for _, f := range c.files {
-		if f.test || within(f.dir, "internal/kernel/...", "internal/testpeer/...", "internal/testserver/...") {
+		if f.test || within(f.dir, "internal/kernel/...", "internal/testnet", "internal/testpeer/...", "internal/testserver/...") {
 			continue
 		}
 		for use, pos := range f.uses {

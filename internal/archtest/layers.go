@@ -100,7 +100,7 @@ type library struct {
 // here is free.
 var libraries = []library{
 	// simkernel takes the names of errnos from it, for its traces.
-	{"golang.org/x/sys", []string{"internal/kernel/...", "internal/simkernel", "internal/testpeer"}, true},
+	{"golang.org/x/sys", []string{"internal/kernel/...", "internal/simkernel", "internal/testnet", "internal/testpeer"}, true},
 	{"github.com/panjf2000/gnet/v2", []string{"internal/kernel/poller", "serve/...", "bench/..."}, false},
 	{"github.com/aclements/go-moremath", []string{"bench/baseline"}, false},
 	{"github.com/santhosh-tekuri/jsonschema/v6", nil, true},

@@ -58,9 +58,9 @@ type Result interface {
 // Resumer is a Result that may tell of a TLS session that a second connection offered to resume.
 type Resumer interface {
 	Result
-	// Resumption is how long the two handshakes took, in microseconds, and what the server accepted of the session: one of
-	// "psk" (RFC 8446 s.2.2), "ticket" (RFC 5077), "session-id" (RFC 5246 s.F.1.4) and "none", with which the second
-	// handshake was a full one. ok is false if there was no second handshake.
+	// Resumption is how long the two handshakes took, in microseconds, 0 if that is not known, and what the server accepted
+	// of the session: one of "psk" (RFC 8446 s.2.2), "ticket" (RFC 5077), "session-id" (RFC 5246 s.F.1.4) and "none", with
+	// which the second handshake was a full one, or there was no session to offer. ok is false if none of it was found out.
 	Resumption() (fullUS, resumedUS int64, method string, ok bool)
 }
 

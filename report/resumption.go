@@ -21,7 +21,8 @@ const maxMethods = 8
 // Resumption sums up what servers made of sessions that were offered to them again.
 type Resumption struct {
 	methods []methodCount // in the order in which they first came, noResumption among them
-	// full and resumed hold both handshakes of the targets that resumed, so that like is compared with like.
+	// full and resumed hold both handshakes of the targets that resumed, so that like is compared with like: neither, if the
+	// time of one is not known.
 	full, resumed *histogram.Histogram
 }
 
@@ -56,13 +57,13 @@ func (r *Resumption) add(method string, fullUS, resumedUS int64) {
 		r.methods = append(r.methods, methodCount{method: strings.Clone(method)})
 	}
 	r.methods[i].count++
-	if method != noResumption {
+	if method != noResumption && fullUS > 0 && resumedUS > 0 {
 		r.full.Record(time.Duration(fullUS) * time.Microsecond)
 		r.resumed.Record(time.Duration(resumedUS) * time.Microsecond)
 	}
 }
 
-// tried returns how many targets were offered their session again, and how many took it.
+// tried returns how many targets were to use a session again, and how many did.
 func (r *Resumption) tried() (tried, accepted uint64) {
 	for _, m := range r.methods {
 		tried += m.count
@@ -87,7 +88,8 @@ func (r *Resumption) sorted() []methodCount {
 	return methods
 }
 
-// MarshalJSON implements [json.Marshaler]: how often each method was accepted, and both distributions if any was.
+// MarshalJSON implements [json.Marshaler]: how often each method was accepted, and both distributions
+// if the times of any are known.
 func (r *Resumption) MarshalJSON() ([]byte, error) {
 	var dst bytes.Buffer
 	dst.WriteString(`{"methods":{`)
@@ -136,7 +138,7 @@ func (p *page) resumption(r *Resumption) {
 		}
 	}
 	p.End()
-	if accepted == 0 {
+	if r.resumed.Count() == 0 {
 		return
 	}
 	for _, row := range []struct {

@@ -3,6 +3,7 @@ package report
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -36,12 +37,19 @@ func TestSummaryResumption(t *testing.T) {
 	}
 	add(resumed("none", 400, 500))
 	checkResumption(t, s, `{"methods":{"none":1}}`)
+	add(resumed("session-id", 700, 0)) // its second handshake has no time, and the first nothing to be compared with
+	add(resumed("none", 800, 0))
+	checkResumption(t, s, `{"methods":{"none":2,"session-id":1}}`)
+	text := summaryText(t, &Run{Start: testTime, End: testTime, Summary: s}, Style{})
+	if want := "RESUMPTION  1 of 3 sessions resumed: 1 by session-id\n"; !strings.Contains(text, want) || strings.Contains(text, "\n  full") {
+		t.Errorf("got\n%swant %q and no times", text, want)
+	}
 	add(resumed("ticket", 1000, 300))
 	add(resumed("psk", 2000, 100))
 	add(resumed("psk", 3000, 200))
 	const full = `{"count":3,"min":1000,"mean":2000,"p50":2000,"p90":3000,"p99":3000,"p999":3000,"max":3000}`
 	const again = `{"count":3,"min":100,"mean":200,"p50":200,"p90":300,"p99":300,"p999":300,"max":300}`
-	checkResumption(t, s, `{"methods":{"psk":2,"none":1,"ticket":1},"full_us":`+full+`,"resumed_us":`+again+`}`)
+	checkResumption(t, s, `{"methods":{"none":2,"psk":2,"session-id":1,"ticket":1},"full_us":`+full+`,"resumed_us":`+again+`}`)
 }
 
 func checkResumption(t *testing.T, s *Summary, want string) {

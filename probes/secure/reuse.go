@@ -109,7 +109,7 @@ func (r *reuse) next(e *exchange) bool {
 		r.result.Offered = byID
 		e.phase = byHand
 	default:
-		r.result.Offered = byNothing
+		r.result.Offered, r.result.Ended = byNothing, true
 		return false
 	}
 	r.again = true
@@ -139,6 +139,7 @@ const onSecond = "second connection: "
 // onSecondHello is the server's answer to the offer.
 func (e *exchange) onSecondHello(resumed bool) {
 	e.verdict, e.reason = protocol.Success, ""
+	e.reuse.result.Ended = true
 	e.facts.Resumed = tlsfacts.TriOf(resumed)
 	if resumed {
 		e.reuse.result.Method = e.reuse.result.Offered

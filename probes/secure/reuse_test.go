@@ -34,6 +34,14 @@ func resumption(got result) map[string]any {
 	return out
 }
 
+// summed is what the summary of a run is told of a finding.
+func summed(f protocol.Finding) (method string, ok bool) {
+	_, _, method, ok = f.(interface {
+		Resumption() (int64, int64, string, bool)
+	}).Resumption()
+	return method, ok
+}
+
 func TestReuse(t *testing.T) {
 	expired := issue(t, testcert.Leaf{Names: []string{"a.test"}, Validity: testcert.Expired}, "expired")
 	for _, v := range versions {
@@ -76,6 +84,9 @@ func TestReuse(t *testing.T) {
 				times, _ := got.object["resumption"].(map[string]any)
 				if times["full_us"] == nil || (times["resumed_us"] != nil) != (tt.connections == 2) {
 					t.Errorf("got times %v", times)
+				}
+				if method, ok := summed(got.Finding); !ok || method != tt.method {
+					t.Errorf("the summary is told of %q, %v, want %q", method, ok, tt.method)
 				}
 				if n := len(got.object["chain"].([]any)); n != 2 {
 					t.Errorf("the first connection's chain: got %d certificates", n)
@@ -161,6 +172,9 @@ func TestSecondConnectionFails(t *testing.T) {
 				t.Errorf("want to got:\n%s", diff)
 			}
 			holds(t, got, map[string]any{"verified": true, "tls_version": "tls13", "first_bytes": nil, "alert": nil})
+			if method, ok := summed(got.Finding); ok {
+				t.Errorf("the summary is told of %q, want nothing", method)
+			}
 		})
 	}
 }
@@ -235,6 +249,9 @@ func TestReuseByID(t *testing.T) {
 			c := e.Conclusion()
 			if c.Verdict != tt.verdict || c.Reason != tt.reason || e.reuse.result.Offered != byID || e.reuse.result.Method != tt.method {
 				t.Errorf("got verdict %d, %q, %+v", c.Verdict, c.Reason, e.reuse.result)
+			}
+			if method, ok := summed(c.Finding); ok != (tt.verdict == protocol.Success) || ok && method != tt.method {
+				t.Errorf("the summary is told of %q, %v, want %q", method, ok, tt.method)
 			}
 			if e.reuse.result.ResumedUS != 0 {
 				t.Error("a time for a handshake that was not made")

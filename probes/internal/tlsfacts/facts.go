@@ -79,6 +79,10 @@ type Reuse struct {
 	Method string
 	// Offered is what there was to offer: the same words.
 	Offered string
-	// FullUS and ResumedUS are how long the two handshakes took, in microseconds.
+	// FullUS and ResumedUS are how long the two handshakes took, in microseconds; 0 is not known, as of a second one by
+	// session ID, which ends with the ServerHello.
 	FullUS, ResumedUS int64
+	// Ended says that Method is the server's answer, or that it gave no session to ask with; else the second connection
+	// failed before it told.
+	Ended bool
 }

@@ -7,10 +7,12 @@ func TestResumption(t *testing.T) {
 		reuse *Reuse
 		ok    bool
 	}{
-		"one connection":       {nil, false},
-		"resumed":              {&Reuse{Method: "psk", Offered: "psk", FullUS: 5, ResumedUS: 3}, true},
-		"not resumed":          {&Reuse{Method: "none", Offered: "psk", FullUS: 5, ResumedUS: 3}, true},
-		"no second connection": {&Reuse{Method: "none", Offered: "none", FullUS: 5}, false},
+		"one connection":           {nil, false},
+		"resumed":                  {&Reuse{Method: "psk", Offered: "psk", FullUS: 5, ResumedUS: 3, Ended: true}, true},
+		"not resumed":              {&Reuse{Method: "none", Offered: "psk", FullUS: 5, ResumedUS: 3, Ended: true}, true},
+		"by ID, which has no time": {&Reuse{Method: "session-id", Offered: "session-id", FullUS: 5, Ended: true}, true},
+		"no session":               {&Reuse{Method: "none", Offered: "none", FullUS: 5, Ended: true}, true},
+		"second connection failed": {&Reuse{Method: "none", Offered: "psk", FullUS: 5}, false},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -19,8 +21,8 @@ func TestResumption(t *testing.T) {
 			if ok != tt.ok {
 				t.Fatalf("got ok %v, want %v", ok, tt.ok)
 			}
-			if ok && (full != 5 || resumed != 3 || method != tt.reuse.Method) {
-				t.Errorf("got %d, %d and %q, want 5, 3 and %q", full, resumed, method, tt.reuse.Method)
+			if ok && (full != 5 || resumed != tt.reuse.ResumedUS || method != tt.reuse.Method) {
+				t.Errorf("got %d, %d and %q, want 5, %d and %q", full, resumed, method, tt.reuse.ResumedUS, tt.reuse.Method)
 			}
 		})
 	}

@@ -11,6 +11,9 @@ import (
 // notices are what a reader must know before any figure.
 func notices(r *result.Report) []string {
 	var list []string
+	if p := r.Total; len(p.Intervals) == 0 && p.Opened == 0 && p.Operations == 0 {
+		list = append(list, "Nothing was measured: no connection stood and no operation ended.")
+	}
 	if r.Stopped != "" {
 		list = append(list, "The load ended early: "+r.Stopped+".")
 	}

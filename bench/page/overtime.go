@@ -1,6 +1,7 @@
 package page
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -158,25 +159,33 @@ func (c *canvas) shadeWarmUp(t *timeline, f frame, x scale) {
 
 // lineOver draws s. It breaks where there is no value; a value alone becomes a dot.
 func (c *canvas) lineOver(t *timeline, s series, x, y scale) {
-	var p path
-	begun := false
-	for i := range t.bins {
-		b := &t.bins[i]
-		v, ok := s.of(b)
-		if !ok {
-			begun = false
-			continue
+	var line, dots path
+	value := func(i int) (float64, bool) {
+		if i < 0 || i >= len(t.bins) {
+			return 0, false
 		}
-		at := x.at(s.at(b))
-		if begun {
-			p.line(at, y.at(v))
-			continue
-		}
-		p.move(at, y.at(v))
-		p.line(at, y.at(v)) // a line of no length shows as a dot, for its ends are round
-		begun = true
+		return s.of(&t.bins[i])
 	}
-	c.stroke(&p, "line "+s.key)
+	for i := range t.bins {
+		v, ok := value(i)
+		if !ok {
+			continue
+		}
+		at := x.at(s.at(&t.bins[i]))
+		_, before := value(i - 1)
+		_, after := value(i + 1)
+		switch {
+		case before:
+			line.line(at, y.at(v))
+		case after:
+			line.move(at, y.at(v))
+		default: // a line of no length shows as a dot, for its ends are round
+			dots.move(at, y.at(v))
+			dots.line(at, y.at(v))
+		}
+	}
+	c.stroke(&line, "line "+s.key)
+	c.stroke(&dots, "line dot "+s.key)
 }
 
 // at is the second at which the value of s in b stands.
@@ -228,7 +237,7 @@ func (c *canvas) nameLines(t *timeline, list []series, f frame, y scale) {
 		name string
 	}
 	var labels []label
-	for _, s := range list {
+	for _, s := range slices.Backward(list) { // of two that touch the later stands above, as p99.9 does over p99
 		for i := len(t.bins) - 1; i >= 0; i-- {
 			if v, ok := s.of(&t.bins[i]); ok {
 				labels = append(labels, label{y.at(v), s.name})
@@ -236,7 +245,7 @@ func (c *canvas) nameLines(t *timeline, list []series, f frame, y scale) {
 			}
 		}
 	}
-	slices.SortStableFunc(labels, func(a, b label) int { return int(math.Copysign(1, a.at-b.at)) })
+	slices.SortStableFunc(labels, func(a, b label) int { return cmp.Compare(a.at, b.at) })
 	lowest := f.bottom
 	for i := len(labels) - 1; i >= 0; i-- {
 		labels[i].at = min(labels[i].at, lowest)

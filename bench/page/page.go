@@ -44,7 +44,8 @@ func Write(w io.Writer, r *result.Report) error {
 	if err := t.Execute(&out, v); err != nil {
 		return fmt.Errorf("draw a report: %w", err)
 	}
-	_, err = w.Write(out.Bytes())
+	// The template escapes what is markup; control characters are no text in any escape.
+	_, err = io.WriteString(w, printable(out.String()))
 	return err
 }
 

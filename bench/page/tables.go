@@ -29,13 +29,12 @@ var meanings = [result.NumPhases]string{
 
 // phaseTable is the percentiles of all phases; nil if there are none.
 func phaseTable(p *result.Part) *table {
-	t := &table{Caption: "All phases", Head: []column{{"Phase", false}, {"", false}, {"count", true}, {"least", true}, {"mean", true}, {"p50", true},
-		{"p90", true}, {"p99", true}, {"p99.9", true}, {"greatest", true}}}
+	t := &table{Caption: "All phases", Head: []column{{"Phase", false}, {"p50", true}, {"p90", true}, {"p99", true}, {"p99.9", true}, {"greatest", true},
+		{"mean", true}, {"least", true}, {"count", true}, {"what it is", false}}}
 	for phase, h := range p.Phases {
-		if h == nil || h.Count() == 0 {
-			continue
+		if h != nil && h.Count() > 0 {
+			t.Rows = append(t.Rows, slices.Concat([]string{result.Phase(phase).String()}, summary(h), []string{whole(h.Count()), meanings[phase]}))
 		}
-		t.Rows = append(t.Rows, append([]string{result.Phase(phase).String(), meanings[phase], whole(h.Count())}, summary(h)...))
 	}
 	if len(t.Rows) == 0 {
 		return nil
@@ -43,13 +42,13 @@ func phaseTable(p *result.Part) *table {
 	return t
 }
 
-// summary is least, mean, percentiles and greatest of h.
+// summary is percentiles, greatest, mean and least of h.
 func summary(h *histogram.Histogram) []string {
-	cells := []string{micros(toMicros(h.Min())), micros(toMicros(h.Mean()))}
+	var cells []string
 	for _, q := range percentiles {
 		cells = append(cells, micros(toMicros(h.Quantile(q))))
 	}
-	return append(cells, micros(toMicros(h.Max())))
+	return append(cells, micros(toMicros(h.Max())), micros(toMicros(h.Mean())), micros(toMicros(h.Min())))
 }
 
 // failureTable is the reasons, the most frequent first.

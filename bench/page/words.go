@@ -77,7 +77,11 @@ func span(d time.Duration) string {
 	if d < time.Minute {
 		return micros(toMicros(d))
 	}
-	return strings.TrimSuffix(d.Round(time.Second).String(), "0s")
+	words := d.Round(time.Second).String()
+	if strings.HasSuffix(words, "m0s") {
+		words = strings.TrimSuffix(words, "0s")
+	}
+	return words
 }
 
 // sizes are the units of memory.

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -104,6 +106,30 @@ func TestMergeOrder(t *testing.T) {
 		} {
 			if diff := cmp.Diff(want, encoded(t, got)); diff != "" {
 				t.Errorf("seed %d, %s: differs (-want +got):\n%s", seed, name, diff)
+			}
+		}
+	}
+}
+
+// TestMergeTakesAll: no field is forgotten: merged into nothing a part is itself, and with itself each count is twice as much.
+func TestMergeTakesAll(t *testing.T) {
+	p := random(1)
+	if diff := cmp.Diff(encoded(t, p), encoded(t, merged(p))); diff != "" {
+		t.Errorf("merged into nothing (-want +got):\n%s", diff)
+	}
+	twice := merged(p, p)
+	for _, pair := range [][2]any{{*p, *twice}, {p.Usage, twice.Usage}, {p.Engine, twice.Engine}, {p.Intervals[0], twice.Intervals[0]}} {
+		once, both := reflect.ValueOf(pair[0]), reflect.ValueOf(pair[1])
+		for i := range once.NumField() {
+			name := once.Type().Field(i).Name
+			if slices.Contains([]string{"Ramp", "Measured", "Index"}, name) {
+				continue // the longest of all processes, and a number
+			}
+			switch v := once.Field(i); {
+			case v.CanUint() && (v.Uint() == 0 || both.Field(i).Uint() != 2*v.Uint()):
+				t.Errorf("%s: got %d, want twice %d, not zero", name, both.Field(i).Uint(), v.Uint())
+			case v.CanInt() && (v.Int() == 0 || both.Field(i).Int() != 2*v.Int()):
+				t.Errorf("%s: got %d, want twice %d, not zero", name, both.Field(i).Int(), v.Int())
 			}
 		}
 	}

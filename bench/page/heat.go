@@ -63,13 +63,10 @@ func newHeatMap(t *timeline) *heatMap {
 	return m
 }
 
-// level is the colour of a cell, -1 for one that is empty. What was spread over cells counts from a half.
+// level is the colour of a cell, -1 for one that is empty. One that has a part of a latency has the least colour.
 func (m *heatMap) level(n float64) int {
-	if n < 0.5 && n < m.bounds[0] {
-		if n == 0 {
-			return -1
-		}
-		return 0
+	if n == 0 {
+		return -1
 	}
 	level := 0
 	for level+1 < len(m.bounds) && n >= m.bounds[level+1] {

@@ -157,6 +157,15 @@ func TestHeatMapPlaces(t *testing.T) {
 	}
 }
 
+func TestHeatMapLevels(t *testing.T) {
+	m := &heatMap{bounds: []float64{1, 10, 100}}
+	for n, want := range map[float64]int{0: -1, 0.01: 0, 1: 0, 9.9: 0, 10: 1, 99: 1, 100: 2, 1e9: 2} {
+		if got := m.level(n); got != want {
+			t.Errorf("%v: got level %d, want %d", n, got, want)
+		}
+	}
+}
+
 // TestFineLatenciesLeaveNoStripes: whole microseconds are wider than the rows of a logarithmic scale near 1.
 func TestFineLatenciesLeaveNoStripes(t *testing.T) {
 	var list []time.Duration

@@ -321,7 +321,7 @@ func (c *Config) checkRoom(machine limits.Limits) error {
 				targets = append(targets, plan.Target{Addr: t})
 			}
 			if len(c.Targets) == 0 { // as many as the fleet will have
-				for i := range fleetSize(need, fleetShare(machine)) {
+				for i := range min(fleetSize(need, fleetShare(machine)), plan.MaxTargets-1) {
 					targets = append(targets, plan.Target{Addr: netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), uint16(1+i))})
 				}
 			}
@@ -329,7 +329,7 @@ func (c *Config) checkRoom(machine limits.Limits) error {
 			if err != nil {
 				return fmt.Errorf("compare: %w", err)
 			}
-			if s := p.Room(machine, need, int(max(1, machine.Procs))); s != nil {
+			if s := p.Room(machine, plan.Want{Connections: need, Processes: 1}); s != nil {
 				s.Allows, s.Wanted = s.Allows*n/need, n
 				return fmt.Errorf("%v over %s: %w", w, name, s)
 			}

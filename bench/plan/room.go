@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"math"
 
 	"sonde/internal/kernel/limits"
 )
@@ -28,24 +29,76 @@ func (s *Shortage) Error() string {
 	return fmt.Sprintf("%d connections are more than there is room for: %s, which allows %d", s.Wanted, s.Limit, s.Allows)
 }
 
-// Room returns nil if this machine has room for n connections at once by so many loops, or the limit that allows the least.
-func (p *Plan) Room(machine limits.Limits, n, loops int) *Shortage {
-	least := p.descriptors(machine, loops)
-	if ports := p.ports(machine); ports.Allows < least.Allows {
-		least = ports
+// Want is what room is wanted for.
+type Want struct {
+	Connections int // at once
+	Loops       int // of each process; 0: one a CPU
+	Processes   int // 0: as many as the descriptors want, up to MaxWorkers
+	TLS         bool
+}
+
+// Room returns nil if this machine has room for that, or the limit that allows the least.
+func (p *Plan) Room(machine limits.Limits, w Want) *Shortage {
+	least := p.descriptors(machine, w.Loops, w.Processes)
+	for _, other := range []Shortage{p.ports(machine), memory(machine, w.TLS)} {
+		if other.Allows < least.Allows {
+			least = other
+		}
 	}
-	if n <= least.Allows {
+	if w.Connections <= least.Allows {
 		return nil
 	}
-	least.Wanted = n
+	least.Wanted = w.Connections
 	return &least
 }
 
+// What a connection takes at its end, in bytes: the kernel's socket, file and inode without buffers in use (measured), and
+// sonde's row, with TLS the session behind a chain of three certificates.
+const (
+	kernelPerConnection = 4 << 10
+	oursPerConnection   = 256
+	tlsPerConnection    = 9 << 10
+)
+
+// memory is the room that free memory leaves. The peers' ends are not in it.
+func memory(machine limits.Limits, tls bool) Shortage {
+	each, free := int64(kernelPerConnection+oursPerConnection), machine.Memory.Available
+	if tls {
+		each += tlsPerConnection
+	}
+	if machine.Memory.CgroupFree != limits.Unknown && machine.Memory.CgroupFree < free {
+		free = machine.Memory.CgroupFree
+	}
+	if machine.Memory.Available == limits.Unknown {
+		return Shortage{Allows: math.MaxInt}
+	}
+	return Shortage{
+		Allows: int(free / each),
+		Limit:  fmt.Sprintf("%d MiB of memory are free, and a connection takes about %.1f KiB at this end", free>>20, float64(each)/1024),
+		Raise:  "free memory, raise the limit of the cgroup (memory.max), or spread the load over machines",
+	}
+}
+
+// MaxWorkers is the most processes that are started by themselves.
+const MaxWorkers = 1000
+
+// PerProcess is how many connections a process has descriptors for, with so many loops; 0: one a CPU.
+func PerProcess(machine limits.Limits, loops int) int {
+	if loops <= 0 {
+		loops = int(max(machine.Procs, 1))
+	}
+	return machine.FDBudget(fdReserve + loops*fdPerLoop)
+}
+
 // descriptors is the room that the limits on open files leave.
-func (p *Plan) descriptors(machine limits.Limits, loops int) Shortage {
+func (p *Plan) descriptors(machine limits.Limits, loops, processes int) Shortage {
 	f := machine.Files
+	each := PerProcess(machine, loops)
+	if processes <= 0 {
+		processes = MaxWorkers
+	}
 	s := Shortage{
-		Allows: machine.FDBudget(fdReserve + loops*fdPerLoop),
+		Allows: each * processes,
 		Limit:  fmt.Sprintf("a process may have %d files open (ulimit -n, getrlimit(2)), of which some are taken", f.Soft),
 	}
 	for _, a := range machine.Advice() { // open files come first, in the order in which they stand in the way
@@ -54,7 +107,12 @@ func (p *Plan) descriptors(machine limits.Limits, loops int) Shortage {
 		}
 		break
 	}
-	if f.System != limits.Unknown && f.SystemInUse != limits.Unknown && f.System-f.SystemInUse < f.Soft-f.InUse {
+	if processes > 1 {
+		s.Limit = fmt.Sprintf("each of %d processes may have %d files open (ulimit -n, getrlimit(2)), of which some are taken", processes, f.Soft)
+		s.Raise += ", or more --workers"
+	}
+	if left := f.System - f.SystemInUse; f.System != limits.Unknown && f.SystemInUse != limits.Unknown && left < int64(s.Allows) {
+		s.Allows = int(left)
 		s.Limit = fmt.Sprintf("all processes together may have %d files open (fs.file-max), and have %d", f.System, f.SystemInUse)
 		s.Raise = "sysctl -w fs.file-max=" + fmt.Sprint(4*f.System)
 	}

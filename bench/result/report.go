@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"time"
+
+	"sonde/internal/histogram"
 )
 
 // Schema names the form of a Report's JSON. A change that a reader could stumble over changes the number.
@@ -180,4 +182,16 @@ func Read(in io.Reader) (*Report, error) {
 		return nil, fmt.Errorf("the report has no total")
 	}
 	return r, nil
+}
+
+// WriteHDR writes the intervals' latencies as an HdrHistogram log. The error is w's.
+func (r *Report) WriteHDR(w io.Writer) error {
+	log := histogram.NewLog(w, r.Total.Start)
+	for i := range r.Total.Intervals {
+		in := &r.Total.Intervals[i]
+		if in.Latency != nil {
+			log.Add(time.Duration(in.Index)*IntervalLength, IntervalLength, in.Latency)
+		}
+	}
+	return log.Close()
 }

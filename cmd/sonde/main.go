@@ -26,6 +26,7 @@ const (
 	exitUsage    = 2
 	exitStopped  = 3 // before all targets were done
 	exitFailures = 4 // with --fail-on-error: a target failed
+	exitWorse    = 5 // bench: worse than the baseline
 )
 
 func main() {
@@ -64,6 +65,7 @@ type program struct {
 	version  bool
 	noColor  bool
 	profiles profileNames
+	words    []string // what stands behind the command, as reorder gives it
 	parsed   parsed
 }
 
@@ -110,6 +112,7 @@ func (p *program) run(ctx context.Context, args []string) error {
 		if err != nil {
 			return err
 		}
+		p.words = rest
 		argv = append(append(argv, c.name), rest...)
 		app.Commands = []*cli.Command{{
 			Name: c.name, Flags: cliFlags(flags, &p.parsed), HideHelp: true, HideHelpCommand: true,

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 
+	"sonde/bench"
 	"sonde/bench/compare"
 	"sonde/internal/workers"
 	"sonde/serve"
@@ -18,9 +19,11 @@ const workerWord = "worker"
 
 // workerRoles are what a worker may be, by the word behind workerWord. A role does its assignment until that is done or the
 // worker's context is, ends with Worker.Finish and returns; an error is told on stderr, and the worker exits with 1.
-func workerRoles() map[string]func(*workers.Worker) error {
+func (p *program) workerRoles() map[string]func(*workers.Worker) error {
 	return map[string]func(*workers.Worker) error{
 		serveRole:         serve.Work,
+		bench.Role:        bench.Work,
+		scanRole:          func(w *workers.Worker) error { return scanWork(w, p.stderr) },
 		compare.RunRole:   compare.Work,
 		compare.FleetRole: compare.Serve,
 	}
@@ -42,7 +45,7 @@ func newWorkerCommand(p *program) *command {
 	return &command{
 		name: workerWord, summary: "do a share of another sonde process's work", usage: "ROLE", hidden: true,
 		run: func(_ context.Context, args []string) error {
-			roles := workerRoles()
+			roles := p.workerRoles()
 			if len(args) != 1 || roles[args[0]] == nil {
 				return &usageError{text: fmt.Sprintf("sonde %s wants a role: %s", workerWord, orList(slices.Sorted(maps.Keys(roles)))),
 					hint: "sonde starts its workers by itself"}

@@ -4,7 +4,8 @@
 //   - cpu: getrusage(2) of the whole process;
 //   - resident: the bytes in RAM now, or Unknown;
 //   - threads: the OS threads now, or Unknown;
-//   - tcp: what all of TCP holds now, or Unknown.
+//   - tcp: what all of TCP holds now, or Unknown;
+//   - slab: what the kernel's slabs hold now, or Unknown.
 //
 // What a process used between two moments is the difference of two readings.
 package usage
@@ -64,3 +65,7 @@ type TCP struct {
 
 // ReadTCP reads it.
 func ReadTCP() TCP { return tcp() }
+
+// Slab is the memory that the kernel holds in slabs for whatever purpose, in bytes, or Unknown: sockets, open files and
+// inodes are there.
+func Slab() int64 { return slab() }

@@ -8,4 +8,6 @@ func resident() int64 { return Unknown }
 
 func threads() int64 { return Unknown }
 
+func slab() int64 { return Unknown }
+
 func tcp() TCP { return TCP{Sockets: Unknown, Memory: Unknown} }

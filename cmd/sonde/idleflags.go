@@ -20,6 +20,9 @@ var overTLSOptions = []string{
 // decisive are flags that say what is asked. A scan that passes them over would be another than the one that is meant.
 var decisive = []string{"--tls-depth", "--tls-enum", "--jarm"}
 
+// sessionReuse is the one flag of TLS that hangs on what is said behind the handshake: nothing must be.
+const sessionReuse = "--session-reuse"
+
 // checkIdleFlags warns of flags that none of the probes heeds, and refuses those that can't be passed over.
 func (o *scanOptions) checkIdleFlags() error {
 	named, byURL := o.namedProbes(), o.probesByURL()
@@ -34,8 +37,8 @@ func (o *scanOptions) checkIdleFlags() error {
 		for _, flag := range overTLSOptions {
 			heeded[flag] = true
 		}
-		heeded["--session-reuse"] = heeded["--session-reuse"] || slices.Contains(named, "tcp")
 	}
+	heeded[sessionReuse] = o.reusesSessions(slices.Concat(named, byURL))
 	for _, flag := range probeOptions() {
 		isDecisive := slices.Contains(decisive, flag)
 		switch {
@@ -44,6 +47,8 @@ func (o *scanOptions) checkIdleFlags() error {
 			return &usageError{flag + " is for --probe tls, which is not among the probes", "add --probe tls"}
 		case isDecisive && !slices.Contains(named, tlsProbe) && o.hasOthersThan(tlsProbe):
 			o.p.stderr.warn("%s is for --probe tls, which is not among the probes: it works on tls:// targets only", flag)
+		case flag == sessionReuse && heeded[flag] && !o.reusesSessions(named) && o.hasOthersThan(tlsProbe):
+			o.p.stderr.warn("%s is for --probe tls, and for tcp over --tls; neither is among the probes: it works on tls:// targets only, and with --tls on tcp://", flag)
 		case !heeded[flag] && o.judgesNothing(flag):
 			o.p.stderr.warn("%s has no effect: %s judges no certificate", flag, o.manyHellos())
 		case !heeded[flag]:
@@ -76,6 +81,11 @@ func (o *scanOptions) manyHellos() string {
 // judgesNothing reports whether the tls probe passes over a flag that says what to trust, as it judges no certificate.
 func (o *scanOptions) judgesNothing(flag string) bool {
 	return flag == "--cacert" && o.manyHellos() != ""
+}
+
+// reusesSessions reports whether one of the probes makes a second connection for [sessionReuse].
+func (o *scanOptions) reusesSessions(names []string) bool {
+	return slices.Contains(names, tlsProbe) || o.cfg.TLS && slices.Contains(names, "tcp")
 }
 
 // hasOthersThan reports whether a target may be something else than a URL of the probe's scheme.

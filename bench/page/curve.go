@@ -3,6 +3,7 @@ package page
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"sonde/bench/result"
 	"sonde/internal/histogram"
@@ -122,7 +123,7 @@ func (cv *curve) draw() string {
 	}
 	c.valueAxis(f, y, ticks)
 	c.baseAxis(f, x, percentileTicks(x.hi), "percentile, each nine as wide as the one before")
-	for _, l := range cv.lines {
+	for _, l := range slices.Backward(cv.lines) { // where lines are one, the first is what is seen
 		c.stroke(outline(l.h, x, y, nil), "line "+l.key)
 	}
 	step := math.Pow(10, 2.0/stepsPerDecade)

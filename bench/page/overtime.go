@@ -228,7 +228,7 @@ func (c *canvas) area(t *timeline, s series, f frame, x, y scale) {
 }
 
 // labelPitch is how far apart names of lines stand at least.
-const labelPitch = 15.0
+const labelPitch = 16.5
 
 // nameLines writes the name of each line beside its last value, moved apart where they would touch.
 func (c *canvas) nameLines(t *timeline, list []series, f frame, y scale) {

@@ -255,7 +255,7 @@ func TestLongLoad(t *testing.T) {
 	r := sampleRequest(120, 60)
 	for i := 120; i < 3600; i++ {
 		in := r.Total.Intervals[i*7%120]
-		in.Index = i
+		in.Index, in.WarmUp = i, false
 		r.Total.Intervals = append(r.Total.Intervals, in)
 	}
 	text := page(t, r)

@@ -126,7 +126,7 @@ var outside = regexp.MustCompile(`(?i)<(script|img|iframe|object|embed|link|imag
 var broken = regexp.MustCompile(`NaN|Inf|%!|&lt;nil&gt;|e\+\d`)
 
 func TestPagesAreWhole(t *testing.T) {
-	for name, r := range samples(t) {
+	for name, r := range samples() {
 		t.Run(name, func(t *testing.T) {
 			text := page(t, r)
 			keep(t, name+".html", text)
@@ -180,7 +180,7 @@ func checkIDs(t *testing.T, n *node, seen map[string]bool) {
 }
 
 func TestSeriesArePresent(t *testing.T) {
-	all := samples(t)
+	all := samples()
 	for _, tt := range []struct {
 		report, picture string
 		paths           []string
@@ -211,7 +211,7 @@ func TestSeriesArePresent(t *testing.T) {
 }
 
 func TestEmptyReportSaysSo(t *testing.T) {
-	root := parse(t, page(t, samples(t)["empty"]))
+	root := parse(t, page(t, samples()["empty"]))
 	if n := len(root.all("svg")); n != 0 {
 		t.Errorf("got %d pictures of nothing", n)
 	}
@@ -276,7 +276,7 @@ func TestWriteFails(t *testing.T) {
 		t.Error("took a report without a total")
 	}
 	full := errors.New("disk full")
-	if err := Write(failing{full}, samples(t)["empty"]); !errors.Is(err, full) {
+	if err := Write(failing{full}, samples()["empty"]); !errors.Is(err, full) {
 		t.Errorf("got %v, want %v", err, full)
 	}
 	if err := Compare(failing{full}, sampleComparison()); !errors.Is(err, full) {

@@ -3,7 +3,7 @@ package page
 import (
 	"math"
 	"math/rand/v2"
-	"testing"
+	"sync"
 	"time"
 
 	"sonde/bench/result"
@@ -112,7 +112,7 @@ func sampleHold() *result.Report {
 			in.CPU = 1500 * time.Millisecond
 		} else {
 			h := histogram.New()
-			for range 3000 {
+			for range 1000 {
 				d := time.Duration(70+rnd.ExpFloat64()*120) * time.Microsecond
 				h.Record(d)
 				p.Phases.Of(result.Latency).Record(d)
@@ -197,11 +197,10 @@ func sampleComparison() *Comparison {
 	}
 }
 
-// samples are all reports that the tests draw, by name.
-func samples(t *testing.T) map[string]*result.Report {
-	t.Helper()
+// samples are all reports that the tests draw, by name. They are made once: no test may change them.
+var samples = sync.OnceValue(func() map[string]*result.Report {
 	bare := &result.Report{Schema: result.Schema, Kind: result.Hold, Total: new(result.Part)}
 	one := sampleRequest(1, 40)
 	one.Searched = nil
-	return map[string]*result.Report{"request": sampleRequest(60, 2000), "hold": sampleHold(), "handshake": sampleHandshake(), "empty": bare, "one": one}
-}
+	return map[string]*result.Report{"request": sampleRequest(60, 1000), "hold": sampleHold(), "handshake": sampleHandshake(), "empty": bare, "one": one}
+})

@@ -282,7 +282,7 @@ func (r *runner) section(ctx context.Context, s *Section) error {
 			}
 			run := r.run(ctx, r.task(s.workload, row.Transport, goal))
 			run.Round = round + 1
-			if why := f.died(); why != nil && ctx.Err() == nil {
+			if why := f.died(); why != nil {
 				run.Error = fmt.Sprintf("the targets died: %v", why)
 			}
 			row.Runs = append(row.Runs, run)

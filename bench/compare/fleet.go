@@ -3,9 +3,10 @@ package compare
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/netip"
-	"sync"
+	"time"
 
 	"sonde/bench/transport"
 	"sonde/internal/testpeer"
@@ -17,15 +18,18 @@ import (
 // connections, so that no pair of addresses carries too many and no process runs out of descriptors.
 type fleet struct{ members []*member }
 
-// member is a process of a fleet.
+// member is a process of a fleet. A goroutine of its own, watch, waits for it.
 type member struct {
-	group *workers.Group
-	site  site
-	gone  sync.WaitGroup // the goroutine that waits for the group
-
-	mu   sync.Mutex
-	dead error // guarded by mu: how it ended, if it should not have
+	group   *workers.Group
+	site    site          // by watch, before started
+	started chan error    // by watch, once: nil when site is there
+	replies chan struct{} // by watch: an answer to ask
+	ended   chan struct{} // closed by watch: there is no process any more
+	dead    error         // by watch, before ended: how it ended, if it should not have
 }
+
+// askLimit is how long a process of the fleet may take to say that it is there: far more than one does that is.
+const askLimit = 10 * time.Second
 
 // site is what a process of the fleet tells when its target listens.
 type site struct {
@@ -81,39 +85,67 @@ func (r *runner) startMember(ctx context.Context, t fleetTask) (*member, error) 
 	if err != nil {
 		return nil, err
 	}
-	m := &member{group: g}
-	ready := make(chan error, 1)
-	m.gone.Go(func() {
-		told := false
-		g.Wait(func(e workers.Event) {
-			switch e := e.(type) {
-			case workers.Message:
-				if !told && !e.Final {
-					told = true
-					ready <- json.Unmarshal(e.Data, &m.site)
-				}
-			case workers.Death:
-				m.mu.Lock()
-				m.dead = e.Err
-				m.mu.Unlock()
-				if !told {
-					told = true
-					ready <- fmt.Errorf("its process died: %w", e.Err)
-				}
-			}
-		})
-	})
+	m := &member{group: g, started: make(chan error, 1), replies: make(chan struct{}, 1), ended: make(chan struct{})}
+	go m.watch()
 	select {
-	case err = <-ready:
+	case err = <-m.started:
 	case <-ctx.Done():
 		err = context.Cause(ctx)
 	}
 	if err != nil {
 		g.Stop()
-		m.gone.Wait()
+		<-m.ended
 		return nil, err
 	}
 	return m, nil
+}
+
+// watch sees the process to its end.
+func (m *member) watch() {
+	defer close(m.ended)
+	started := false
+	m.group.Wait(func(e workers.Event) {
+		switch e := e.(type) {
+		case workers.Message:
+			switch {
+			case e.Final:
+			case !started:
+				started = true
+				m.started <- json.Unmarshal(e.Data, &m.site)
+			default:
+				select {
+				case m.replies <- struct{}{}:
+				default: // to a question that was given up
+				}
+			}
+		case workers.Death:
+			m.dead = e.Err
+			if !started {
+				started = true
+				m.started <- fmt.Errorf("its process died: %w", e.Err)
+			}
+		}
+	})
+}
+
+// ask returns nil if the process is there, or why it is not.
+func (m *member) ask() error {
+	limit := time.NewTimer(askLimit)
+	defer limit.Stop()
+	if err := m.group.Send(0, nil); err != nil && !errors.Is(err, workers.ErrEnded) {
+		return err
+	}
+	select {
+	case <-m.replies:
+		return nil
+	case <-m.ended:
+		if m.dead == nil {
+			return workers.ErrEnded
+		}
+		return m.dead
+	case <-limit.C:
+		return fmt.Errorf("no answer for %v", askLimit)
+	}
 }
 
 // stop ends the fleet and waits until it is gone.
@@ -122,20 +154,18 @@ func (f *fleet) stop() {
 		m.group.Stop()
 	}
 	for _, m := range f.members {
-		m.gone.Wait()
+		<-m.ended
 	}
 }
 
-// died says why a process of the fleet is there no more; nil if all are, or if there is no fleet.
+// died says why a process of the fleet is there no more; nil if all are, or if there is no fleet. It asks them: the end of a
+// process is told a little later than its connections feel it.
 func (f *fleet) died() error {
 	if f == nil {
 		return nil
 	}
 	for _, m := range f.members {
-		m.mu.Lock()
-		err := m.dead
-		m.mu.Unlock()
-		if err != nil {
+		if err := m.ask(); err != nil {
 			return err
 		}
 	}
@@ -172,9 +202,19 @@ func Serve(w *workers.Worker) error {
 	if err := w.Send(data); err != nil {
 		return err
 	}
-	<-f.Done()
-	if err := f.Err(); err != nil {
-		return err
+	for commands := w.Commands(); ; {
+		select {
+		case _, ok := <-commands: // the only one there is: are you there?
+			if !ok {
+				commands = nil // told to stop, and f ends
+			} else if err := w.Send(nil); err != nil {
+				return err
+			}
+		case <-f.Done():
+			if err := f.Err(); err != nil {
+				return err
+			}
+			return w.Finish(nil)
+		}
 	}
-	return w.Finish(nil)
 }

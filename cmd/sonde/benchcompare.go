@@ -24,14 +24,13 @@ import (
 
 // benchCompareOptions is what the flags of bench compare say.
 type benchCompareOptions struct {
-	p         *program
-	cfg       compare.Config
-	workloads []string
-	ports     []target.PortRange
-	cacert    string
-	json      string
-	svg       string
-	quiet     bool
+	p      *program
+	cfg    compare.Config
+	ports  []target.PortRange
+	cacert string
+	json   string
+	svg    string
+	quiet  bool
 }
 
 func newBenchCompareCommand(p *program) *command {

@@ -36,13 +36,15 @@ func newCauses() causes {
 	return causes{byKey: make(map[causeKey]*Cause), class: make([]byte, 0, 2*maxTextSize)}
 }
 
-func (c *causes) add(r *Record) {
+func (c *causes) add(r *Record) { c.addTimes(r, 1) }
+
+func (c *causes) addTimes(r *Record, n uint64) {
 	c.class = appendClass(c.class[:0], r.Error)
 	cause := c.byKey[causeKey{r.Status, string(c.class)}] // looked up without a copy
 	if cause == nil {
 		cause = c.open(r)
 	}
-	cause.Count++
+	cause.Count += n
 }
 
 // open returns the cause for a text that has not been seen yet: a new one, or the one for the rest.

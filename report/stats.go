@@ -56,11 +56,12 @@ const (
 // Summary sums up the records of a run in a memory that does not grow with their number (about 1.6 MB, and half as much again with resumptions). It belongs to one
 // goroutine. Make one with [NewSummary].
 type Summary struct {
-	counts Counts
-	sides  [SidePolicy + 1]uint64
-	probes []ProbeCount // few: searched from the start
-	causes causes
-	phases [NumPhases]*histogram.Histogram
+	counts  Counts
+	sides   [SidePolicy + 1]uint64
+	probes  []ProbeCount // few: searched from the start
+	causes  causes
+	phases  [NumPhases]*histogram.Histogram
+	missing uint64 // of counts, those without a record
 	// resumption is nil until a record tells of one.
 	resumption *Resumption
 }
@@ -125,8 +126,24 @@ func (s *Summary) addProbe(r *Record) {
 	}
 }
 
+// AddMissing counts n targets that have no record, since the process that had them is gone: they are local-error, with why as
+// their error, and not among Records.
+func (s *Summary) AddMissing(n uint64, why string) {
+	if n == 0 {
+		return
+	}
+	s.missing += n
+	s.counts[LocalError] += n
+	s.sides[SideLocal] += n
+	r := Record{Status: LocalError, Side: SideLocal, Error: why}
+	s.causes.addTimes(&r, n)
+}
+
 // Records is how many records were added.
-func (s *Summary) Records() uint64 { return s.counts.Total() }
+func (s *Summary) Records() uint64 { return s.counts.Total() - s.missing }
+
+// Missing is how many targets were added that have no record.
+func (s *Summary) Missing() uint64 { return s.missing }
 
 // Counts is how many records had each status.
 func (s *Summary) Counts() Counts { return s.counts }

@@ -171,15 +171,7 @@ func (s *Scan) report(ctx context.Context, c *collector) *report.Run {
 	run := &report.Run{
 		Start: c.start, End: c.end, Targets: s.progress.targets.Load(), Summary: c.summary,
 		Config: s.settings(&stats),
-		Engine: report.Engine{
-			Loops: stats.Loops, InFlightMax: uint64(stats.InFlightMax), Opened: stats.Opened, Closed: stats.Closed,
-			Established: stats.Established, HandshakesMax: uint64(stats.HandshakesMax),
-			FDWaits: stats.FDWaits, PortWaits: stats.PortWaits, BufferWaits: stats.BufferWaits,
-			StaleEvents: stats.StaleEvents, Illegal: stats.Illegal, LoopLag: report.DistributionOf(stats.LoopLag),
-			Buffers: report.Buffers{
-				HighWaterBytes: uint64(stats.Buffers.HighWaterBytes), BlockBytes: uint64(stats.Buffers.BlockBytes), Refused: stats.Buffers.Refused,
-			},
-		},
+		Engine: engineReport(&stats),
 	}
 	if cause := context.Cause(ctx); cause != nil {
 		run.Stopped = cause.Error()
@@ -191,4 +183,16 @@ func (s *Scan) report(ctx context.Context, c *collector) *report.Run {
 		run.Excluded = in.BlockExcluded + in.BlockUnroutable
 	}
 	return run
+}
+
+func engineReport(stats *engine.Stats) report.Engine {
+	return report.Engine{
+		Loops: stats.Loops, InFlightMax: uint64(stats.InFlightMax), Opened: stats.Opened, Closed: stats.Closed,
+		Established: stats.Established, HandshakesMax: uint64(stats.HandshakesMax),
+		FDWaits: stats.FDWaits, PortWaits: stats.PortWaits, BufferWaits: stats.BufferWaits,
+		StaleEvents: stats.StaleEvents, Illegal: stats.Illegal, LoopLag: report.DistributionOf(stats.LoopLag),
+		Buffers: report.Buffers{
+			HighWaterBytes: uint64(stats.Buffers.HighWaterBytes), BlockBytes: uint64(stats.Buffers.BlockBytes), Refused: stats.Buffers.Refused,
+		},
+	}
 }

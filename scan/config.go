@@ -82,6 +82,9 @@ const (
 // String returns the word of --close.
 func (m CloseMode) String() string { return [...]string{"rst", "fin"}[m] }
 
+// defaultConnections is how many are in flight at once.
+const defaultConnections = 1000
+
 // defaultTargetLimit is the whole time budget of a target.
 const defaultTargetLimit = 30 * time.Second
 

@@ -19,7 +19,7 @@ type progress struct {
 
 	mu      sync.Mutex
 	clk     clock.Clock
-	engine  *engine.Engine
+	stats   func() engine.Stats
 	started int64
 	last    struct { // the snapshot before, for the rate
 		at   int64
@@ -27,10 +27,10 @@ type progress struct {
 	}
 }
 
-func (p *progress) begin(clk clock.Clock, e *engine.Engine) {
+func (p *progress) begin(clk clock.Clock, stats func() engine.Stats) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.clk, p.engine, p.started = clk, e, clk.Now()
+	p.clk, p.stats, p.started = clk, stats, clk.Now()
 	p.last.at = p.started
 }
 
@@ -60,7 +60,7 @@ func (p *progress) snapshot() report.Snapshot {
 	if shot.Total = p.total.Load(); shot.Total > 0 {
 		shot.Total = max(shot.Total, shot.Done) // a name with many addresses gives many records
 	}
-	shot.InFlight = uint64(max(p.engine.Stats().InFlight, 0))
+	shot.InFlight = uint64(max(p.stats().InFlight, 0))
 	if since := now - p.last.at; since > 0 {
 		shot.Rate = float64(shot.Done-p.last.done) / (float64(since) / 1e9)
 	}

@@ -69,7 +69,7 @@ func New(cfg Config) (*Scan, error) {
 		}
 	}
 	if cfg.Connections == 0 {
-		cfg.Connections = 1000
+		cfg.Connections = defaultConnections
 	}
 	s := &Scan{cfg: cfg, limits: cfg.Limits.WithDefaults(), clk: cfg.Clock, notes: make(chan note, noteQueue), abort: make(chan struct{}),
 		loadRoots: loadSystemRoots}
@@ -165,7 +165,7 @@ func (s *Scan) Run(ctx context.Context) (*report.Run, error) {
 	if s.engine, err = engine.New(s.engineCfg); err != nil {
 		return nil, err
 	}
-	s.progress.begin(s.clk, s.engine)
+	s.progress.begin(s.clk, s.engine.Stats)
 	c := newCollector(s)
 
 	fed := make(chan error, 1)
@@ -185,6 +185,10 @@ func (s *Scan) Run(ctx context.Context) (*report.Run, error) {
 	}
 	return s.report(ctx, c), err
 }
+
+// Connections is how many targets Run has in flight at most, if this process may have descriptors for them, and how many it may
+// have.
+func (s *Scan) Connections() (wanted, perProcess int) { return s.cfg.Connections, s.fdBudget }
 
 // Loops is how many event loops Run starts.
 func (s *Scan) Loops() int { return s.engineCfg.Loops }

@@ -19,7 +19,8 @@ type Settings struct {
 	Connections      int               `json:"connections"`
 	Descriptors      int               `json:"descriptors"`
 	Rate             float64           `json:"rate,omitempty"`
-	Loops            int               `json:"loops"`
+	Loops            int               `json:"loops"`             // of all workers
+	Workers          int               `json:"workers,omitempty"` // processes beside the one that writes; 0: that one does all
 	Sources          []string          `json:"source_ip,omitempty"`
 	Close            string            `json:"close"`
 	ConnectTimeoutUS int64             `json:"connect_timeout_us"`

@@ -36,6 +36,9 @@ type scanOptions struct {
 	format                          report.Format
 	formatted                       bool // --format was given
 
+	workers workerCount
+	crew    *scanCrew // nil without worker processes
+
 	bar *draw.Block // nil without one
 }
 
@@ -82,6 +85,10 @@ func (o *scanOptions) run(ctx context.Context, args []string) error {
 	if o.dryrun {
 		return o.listTargets(ctx, s)
 	}
+	if err := o.hire(ctx, s); err != nil {
+		return err
+	}
+	defer o.crew.close()
 	if o.metadata != "" {
 		// They are written at the end; better to learn now that they can't be.
 		if _, err := os.Stat(filepath.Dir(o.metadata)); err != nil {

@@ -130,7 +130,9 @@ func loadFlags(o *scanOptions) []flagSpec {
 			help: "dial at most N targets a second, evenly spaced; 5k is 5,000 and 1.5m is 1,500,000"},
 		{group: group, name: "source-ip", arg: "X", many: true, set: toList(&o.sources),
 			help: "dial from address X of this machine, or from those of block X in turn"},
-		{group: group, name: "loops", arg: "N", def: "one a CPU", set: toCount(&o.cfg.Loops, 1, maxLoops), help: "event loops"},
+		{group: group, name: "loops", arg: "N", def: "one a CPU", set: toCount(&o.cfg.Loops, 1, maxLoops), help: "event loops, of each process"},
+		{group: group, name: "workers", arg: "N|auto", def: "1", words: []string{"auto"}, set: o.workers.set,
+			help: "scan from N processes, each with a share of the targets, of -c and of -r; auto is as many as -c needs beyond what one process may have open"},
 		{group: group, name: "close", arg: "WORD", def: "rst", words: []string{"rst", "fin"},
 			set:  toWord(&o.cfg.Close, []string{"rst", "fin"}, []scan.CloseMode{scan.CloseReset, scan.CloseFIN}),
 			help: "end connections by RST, which holds no port afterwards, or by FIN, which holds one for a minute and holds the descriptor up to 30 s until the peer's own FIN, at the end of the scan 1 s"},
@@ -153,7 +155,7 @@ func limitFlags(o *scanOptions) []flagSpec {
 // laterFlags are in the contract and not built yet.
 func laterFlags() []flagSpec {
 	var flags []flagSpec
-	for _, name := range []string{"host-rate", "subnet-rate", "retries", "resume", "workers"} {
+	for _, name := range []string{"host-rate", "subnet-rate", "retries", "resume"} {
 		flags = append(flags, flagSpec{name: name, arg: "X", later: true})
 	}
 	return flags

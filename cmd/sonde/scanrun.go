@@ -21,8 +21,7 @@ func (o *scanOptions) scanTargets(ctx context.Context, s *scan.Scan, records rep
 		func(error) { console.note("stopping: %d in flight, again to stop at once", s.Snapshot().InFlight) },
 		s.Abort)
 	m.start()
-	spareProcessor(s.Loops())
-	run, err := s.Run(ctx)
+	run, err := o.work(ctx, s)
 	stop()
 	monitorErr := m.stop()
 	if closeErr := records.Close(); err == nil && closeErr != nil {
@@ -42,6 +41,15 @@ func (o *scanOptions) scanTargets(ctx context.Context, s *scan.Scan, records rep
 		}
 	}
 	return o.verdict(run, err, monitorErr)
+}
+
+// work runs the scan, in this process or in workers.
+func (o *scanOptions) work(ctx context.Context, s *scan.Scan) (*report.Run, error) {
+	if o.crew != nil {
+		return s.RunWorkers(ctx, o.crew.config())
+	}
+	spareProcessor(s.Loops())
+	return s.Run(ctx)
 }
 
 // spareProcessor has the Go scheduler hold one processor more than there are loops. A loop that sleeps in epoll_wait(2)

@@ -17,7 +17,7 @@ func (p *page) hold() {
 	if t.Ramp > 0 {
 		ramp += ", " + draw.Rate(float64(t.Opened)/t.Ramp.Seconds())
 	}
-	if rate := p.setting("rate"); rate > 0 {
+	if rate := p.rateWanted(); rate > 0 {
 		ramp += " of " + draw.Rate(rate) + " asked for"
 	}
 	p.line("RAMP", ramp)
@@ -121,7 +121,7 @@ func (p *page) asked() {
 	t := p.t
 	had := draw.Rate(t.OperationsPerSecond())
 	text := "closed loop, as fast as the answers came: " + had
-	if rate := p.setting("rate"); rate > 0 {
+	if rate := p.rateWanted(); rate > 0 {
 		text = "open loop: " + draw.Rate(rate) + " asked for, " + had + " achieved (" +
 			strconv.FormatFloat(t.OperationsPerSecond()/rate*100, 'f', 1, 64) + "%)"
 	}

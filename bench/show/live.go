@@ -58,10 +58,14 @@ func (l *Live) Resize(width int) {
 }
 
 // Update shows an interval of all processes together, and how many connections are wanted, 0 if that says nothing. An interval
-// with the index of the one before replaces it, and writes no line of its own where there is no terminal.
+// with the index of the one before replaces it, and writes no line of its own where there is no terminal; a lower index begins a
+// new run.
 func (l *Live) Update(i *result.Interval, wanted uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.seen && i.Index < l.last.Index { // the load runs again
+		l.seen, l.failed, l.lost, l.rates = false, 0, 0, nil
+	}
 	again := l.seen && i.Index == l.last.Index
 	if l.seen && !again {
 		l.failed += l.last.Failed

@@ -29,11 +29,13 @@ func ExampleLive() {
 	live.Update(&result.Interval{Index: 0, Opened: 8130, Held: 8130, InFlight: 100}, 100_000)
 	live.Update(&result.Interval{Index: 13, Held: 99_997, Operations: 1667, Failed: 3, Latency: latencies(time.Millisecond, 3*time.Millisecond)}, 100_000)
 	live.Update(&result.Interval{Index: 14, Held: 99_990, Operations: 1667, Lost: 7, WarmUp: true}, 100_000)
+	live.Update(&result.Interval{Index: 0, Held: 10, Operations: 5}, 0) // the next run
 	live.Close()
 	// Output:
 	// 1s: 8,130/s opened, 8,130 of 100,000 held, none failed, 100 in flight
 	// 14s: 1,667/s, 99,997 of 100,000 held, 3 failed, 0 in flight, p50 1.00ms, p99 3.00ms, max 3.00ms
 	// 15s: 1,667/s, 99,990 of 100,000 held, 3 failed, 7 lost, 0 in flight, warm-up
+	// 1s: 5.0/s, 10 held, none failed, 0 in flight
 }
 
 // TestLiveBlock: a block is drawn where the one before stood, what else is told stands above it, and in the end nothing is left.

@@ -3,10 +3,8 @@
 package show
 
 import (
-	"encoding/json"
 	"io"
 	"strings"
-	"time"
 
 	"sonde/bench/result"
 	"sonde/internal/histogram"
@@ -147,24 +145,28 @@ func (p *page) phase(phase result.Phase) *histogram.Histogram {
 	return histogram.New()
 }
 
-// setting is a number of the config; 0 if it is not there or none.
-func (p *page) setting(name string) float64 {
-	switch v := p.r.Config[name].(type) {
-	case float64:
-		return v
-	case json.Number:
-		f, _ := v.Float64()
-		return f
-	case int:
-		return float64(v)
-	case int64:
-		return float64(v)
-	case uint64:
-		return float64(v)
-	case time.Duration:
-		return float64(v)
+// rateWanted is the rate that was asked for, a second; 0 for as fast as the answers came.
+func (p *page) rateWanted() float64 {
+	if len(p.r.Searched) > 0 { // the report is of the highest that kept the promise, or of the last
+		best := p.r.Searched[len(p.r.Searched)-1].Rate
+		if i := p.bestTrial(); i >= 0 {
+			best = p.r.Searched[i].Rate
+		}
+		return best
 	}
-	return 0
+	rate, _ := p.r.Config["rate_per_s"].(float64)
+	return rate
+}
+
+// bestTrial is the index of the highest rate that kept the promise, -1 if none did.
+func (p *page) bestTrial() int {
+	best := -1
+	for i, trial := range p.r.Searched {
+		if trial.Kept && (best < 0 || trial.Rate > p.r.Searched[best].Rate) {
+			best = i
+		}
+	}
+	return best
 }
 
 // word is a text of the config; empty if it is not there or none.

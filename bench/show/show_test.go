@@ -122,7 +122,7 @@ func TestWarnings(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			r := empty(result.Request)
-			r.Config = map[string]any{"rate": 1000.0}
+			r.Config = map[string]any{"rate_per_s": 1000.0}
 			p := r.Total
 			p.Wanted, p.Held, p.Operations, p.Measured = 10, 10, 1000, time.Second
 			p.Phases.Of(result.Peer).Record(time.Millisecond)

@@ -77,24 +77,22 @@ func (p *page) searched() {
 	p.Right("ACHIEVED", nameCell)
 	p.Right("QUANTILE", nameCell)
 	p.End()
-	best := 0.0
 	for _, trial := range p.r.Searched {
 		p.Right(draw.Rate(trial.Rate), nameCell)
 		p.Right(draw.Rate(trial.Achieved), nameCell)
 		p.Right(p.Duration(trial.Value), nameCell)
 		p.Text("  ")
 		if trial.Kept {
-			best = max(best, trial.Rate)
 			p.Colored(draw.Green, "kept")
 		} else {
 			p.Colored(draw.Red, "broken")
 		}
 		p.End()
 	}
-	if best == 0 {
-		p.Colored(draw.Yellow, "no rate that was tried kept the promise")
+	if best := p.bestTrial(); best >= 0 {
+		p.Text("the highest that kept it, of which all of this is: ", draw.Rate(p.r.Searched[best].Rate))
 	} else {
-		p.Text("the highest that was kept: ", draw.Rate(best))
+		p.Colored(draw.Yellow, "none that was tried kept it; all of this is of the last")
 	}
 	p.End()
 }
@@ -235,8 +233,8 @@ func (p *page) warnings() {
 
 // slow warns of less than was asked for.
 func (p *page) slow() {
-	rate, had := p.setting("rate"), p.t.OperationsPerSecond()
-	if p.r.Kind != result.Hold && rate > 0 && had < rate*rateShort && len(p.r.Searched) == 0 && p.t.Measured > 0 {
+	rate, had := p.rateWanted(), p.t.OperationsPerSecond()
+	if p.r.Kind != result.Hold && rate > 0 && had < rate*rateShort && p.t.Measured > 0 {
 		p.warn("the rate was not reached: " + draw.Rate(had) + " of " + draw.Rate(rate) + "; latencies grow for as long as such a load lasts, " +
 			"they are of this duration alone")
 	}

@@ -95,7 +95,7 @@ func (p *page) request() {
 	t := p.t
 	p.End()
 	p.asked()
-	p.line("CONNECTIONS", draw.Count(t.Held)+" of "+draw.Count(t.Wanted)+" held"+p.opened())
+	p.line("CONNECTIONS", draw.Count(t.Wanted)+" wanted, "+draw.Count(t.Opened)+" opened"+p.again())
 	if t.Usage.MeasuredCPU > 0 && t.Operations > 0 {
 		p.line("CPU", p.cpuPerOperation()+" a request, "+draw.Rate(t.OperationsPerCore())+" a core, "+
 			percentOf(t.Usage.MeasuredCPU, t.Measured)+" of a core used")
@@ -108,12 +108,12 @@ func (p *page) request() {
 	p.openingNotes()
 }
 
-// opened tells of connections that were opened again.
-func (p *page) opened() string {
-	if p.t.Opened <= p.t.Held {
+// again tells that connections that had ended were opened again.
+func (p *page) again() string {
+	if p.t.Opened <= p.t.Wanted {
 		return ""
 	}
-	return ", opened " + draw.Count(p.t.Opened) + " times"
+	return ", since some that had ended were opened again"
 }
 
 // asked shows the rate that was asked for beside the one that was had.

@@ -109,7 +109,7 @@ func TestWarnings(t *testing.T) {
 	}{
 		{"nothing wrong", func(*result.Part) {}, ""},
 		{"rate not reached", func(p *result.Part) { p.Operations = 980 }, "the rate was not reached: 980/s of 1,000/s"},
-		{"fewer connections", func(p *result.Part) { p.Held = 9 }, "only 9 of 10 connections stood at once"},
+		{"fewer connections", func(p *result.Part) { p.Opened = 9 }, "only 9 of 10 connections stood:"},
 		{"our own queueing", func(p *result.Part) { p.Phases.Of(result.Latency).Record(2 * time.Millisecond) }, "50.0% of the latency at p99 was sonde's own queueing"},
 		{"a little of our own", func(p *result.Part) { p.Phases.Of(result.Latency).Record(1040 * time.Microsecond) }, ""},
 		{"slow to connect", func(p *result.Part) { p.Phases.Of(result.Ours).Record(3 * time.Millisecond) }, "ours is 3.00ms of connect at p99"},
@@ -124,7 +124,7 @@ func TestWarnings(t *testing.T) {
 			r := empty(result.Request)
 			r.Config = map[string]any{"rate_per_s": 1000.0}
 			p := r.Total
-			p.Wanted, p.Held, p.Operations, p.Measured = 10, 10, 1000, time.Second
+			p.Wanted, p.Opened, p.Operations, p.Measured = 10, 10, 1000, time.Second
 			p.Phases.Of(result.Peer).Record(time.Millisecond)
 			p.Phases.Of(result.Latency).Record(time.Millisecond)
 			tt.change(p)

@@ -238,8 +238,12 @@ func (p *page) slow() {
 		p.warn("the rate was not reached: " + draw.Rate(had) + " of " + draw.Rate(rate) + "; latencies grow for as long as such a load lasts, " +
 			"they are of this duration alone")
 	}
-	if p.r.Kind != result.Handshake && p.t.Held < p.t.Wanted {
-		p.warn("only " + draw.Count(p.t.Held) + " of " + draw.Plural(p.t.Wanted, "connection") + " stood at once: this is a smaller load than was asked for")
+	stood := p.t.Opened
+	if p.r.Kind == result.Hold {
+		stood = p.t.Held
+	}
+	if p.r.Kind != result.Handshake && stood < p.t.Wanted {
+		p.warn("only " + draw.Count(stood) + " of " + draw.Plural(p.t.Wanted, "connection") + " stood: this is a smaller load than was asked for")
 	}
 }
 

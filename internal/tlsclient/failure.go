@@ -65,8 +65,8 @@ const maxReason = 200
 // change a word unnoticed.
 //
 // A choice of the server's that was not among what was offered is its fault even where crypto/tls calls it
-// "unsupported", since the hello said what we have. Three are not, because servers do so in good faith: an older version
-// than was offered (RFC 5246 s.E.1 has the client decide), a signature of a kind that was not offered by a server
+// "unsupported", since the hello said what we have. Three are not, because servers do so in good faith: SSL 3.0, which they
+// choose before anybody can object (RFC 5246 s.E.1) and Go lacks, a signature of a kind that was not offered by a server
 // that has no other (as RFC 8446 s.4.4.2.2 allows for chains), and a key that Go takes for too weak or too long.
 func Diagnose(err error) Failure {
 	var rejected *tls.ECHRejectionError
@@ -87,6 +87,9 @@ func Diagnose(err error) Failure {
 	}
 	text := err.Error()
 	f := Failure{Cause: Incapable, Reason: shorten(strings.TrimPrefix(text, "tls: "))}
+	if text == ssl30Selected {
+		return f
+	}
 	for _, w := range wordings {
 		if strings.HasPrefix(text, w.begins) {
 			f.Cause = w.cause

@@ -6,12 +6,15 @@ type wording struct {
 	cause  Cause
 }
 
+// ssl30Selected is the whole of what crypto/tls, which has no SSL 3.0 (0x0300, RFC 6101 s.E.2), says of a server that has
+// nothing newer. Other versions in its place were not offered.
+const ssl30Selected = "tls: server selected unsupported protocol version 300"
+
 // wordings are all that a client's handshake over TCP can answer in Go 1.26; the first that fits holds. What is not here,
 // because it can't be reached without a renegotiation, QUIC or a configuration that Offer.Config refuses, counts as
 // Incapable.
 var wordings = []wording{
 	// What other stacks may take.
-	{"tls: server selected unsupported protocol version", Incapable},
 	{"tls: certificate used with invalid signature algorithm", Incapable},
 	{"tls: server's certificate contains an unsupported type of public key", Incapable},
 	{"tls: server sent certificate containing RSA key larger than", Incapable},
@@ -56,7 +59,7 @@ var wordings = []wording{
 	{"tls: server echoed TLS 1.3 compatibility session ID in TLS 1.2", PeerFault},
 	{"tls: server offered only incompatible point formats", PeerFault},
 	{"tls: server resumed a session with a different", PeerFault},
-	{"tls: server selected", PeerFault}, // curve, group, compression, PSK, protocol: none of them offered
+	{"tls: server selected", PeerFault}, // version, curve, group, compression, PSK, protocol: none of them offered
 	{"tls: server sent", PeerFault},     // what does not belong there
 	{"tls: invalid server key share", PeerFault},
 

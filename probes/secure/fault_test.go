@@ -95,12 +95,19 @@ func TestFaults(t *testing.T) {
 
 // What Go's stack does not take is ours, and the hello's fields are kept.
 func TestIncapable(t *testing.T) {
+	got := play(t, layer(t, options()).Exchange(here, nil, nil, true), says(strings.Replace(hello(t, 0x000a, nil), "\x03\x03\x07", "\x03\x00\x07", 1)), protocol.EndOfStream)
+	if got.Verdict != protocol.Incapable {
+		t.Errorf("got verdict %d, %q, want Incapable", got.Verdict, got.Reason)
+	}
+	holds(t, got, map[string]any{"tls_version": "ssl30", "cipher": "TLS_RSA_WITH_3DES_EDE_CBC_SHA"})
+
+	// A version that the user did not want is the server's choice against what was offered.
 	cfg := only(server(good(t)), tls.VersionTLS11)
 	o := options()
 	o.MinVersion = tlswire.TLS12
-	got := play(t, layer(t, o).Exchange(here, nil, nil, true), says(strings.Replace(hello(t, 0xc013, nil), "\x03\x03\x07", "\x03\x02\x07", 1)), protocol.EndOfStream)
-	if got.Verdict != protocol.Incapable {
-		t.Errorf("got verdict %d, %q, want Incapable", got.Verdict, got.Reason)
+	got = play(t, layer(t, o).Exchange(here, nil, nil, true), says(strings.Replace(hello(t, 0xc013, nil), "\x03\x03\x07", "\x03\x02\x07", 1)), protocol.EndOfStream)
+	if got.Verdict != protocol.HandshakeRefused {
+		t.Errorf("got verdict %d, %q, want HandshakeRefused", got.Verdict, got.Reason)
 	}
 	holds(t, got, map[string]any{"tls_version": "tls11", "cipher": "TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA"})
 

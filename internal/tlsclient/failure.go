@@ -24,7 +24,8 @@ const (
 	PeerFault
 	// NotTLS: the peer's first bytes are no TLS record.
 	NotTLS
-	// TooLarge: a message of the peer's is above the limits of crypto/tls: 64 KiB, 256 KiB for certificates.
+	// TooLarge: a message of the peer's is above the limits of crypto/tls: 64 KiB, 256 KiB for certificates; or a record is
+	// above that of the protocol (RFC 8446 s.5.1, s.5.2).
 	TooLarge
 	// BadCertificate: a certificate of the peer's can't be parsed, and so the handshake can't go on.
 	BadCertificate
@@ -113,8 +114,11 @@ func badHeader(e tls.RecordHeaderError) Failure {
 	record := h[0] >= firstRecordType && h[0] <= lastRecordType && h[1] == majorVersion
 	// Conn is set as long as the peer had not said anything that makes sense. A first byte of 0x80 is judged before that
 	// is known; it is the length of an SSL 2.0 record (RFC 6101 s.E), or nothing.
-	if e.Conn != nil && !record || h[0] == 0x80 {
+	switch {
+	case e.Conn != nil && !record || h[0] == 0x80:
 		f.Cause, f.Reason = NotTLS, "the first bytes are not TLS"
+	case strings.HasPrefix(e.Msg, "oversized record received"):
+		f.Cause = TooLarge
 	}
 	return f
 }
@@ -128,8 +132,11 @@ func alertNumber(err error) (uint8, bool) {
 	return uint8(v.Uint()), true
 }
 
-// internalError is an alert of ours for what is not the peer's fault (RFC 8446 s.6.2).
-const internalError = 80
+// Alerts of ours that say more than that the peer broke the rules (RFC 8446 s.6.2).
+const (
+	recordOverflow = 22 // a record is too long
+	internalError  = 80 // what is not the peer's fault
+)
 
 // alerted tells the peer's alert from one that crypto/tls sent and had no other word for.
 func alerted(op string, number uint8, err error) Failure {
@@ -139,6 +146,8 @@ func alerted(op string, number uint8, err error) Failure {
 		f.Cause, f.Alert = PeerAlert, number
 	case number == internalError:
 		f.Reason = "internal error of crypto/tls"
+	case number == recordOverflow:
+		f.Cause, f.Reason = TooLarge, "a record is too long"
 	default:
 		f.Cause, f.Reason = PeerFault, "the peer broke the rules: "+f.Reason
 	}

@@ -34,6 +34,7 @@ type exchange struct {
 	facts  tlsfacts.Facts
 	judged tlsfacts.Judgement
 	heard  bool // anything from the server
+	broken broken
 
 	phase    phase
 	begun    bool // inner was begun, on this connection or on one before

@@ -1,7 +1,8 @@
 package secure
 
 import (
-	"bytes"
+	"crypto/tls"
+	"errors"
 
 	"sonde/internal/tlsclient"
 	"sonde/probes/internal/conclude"
@@ -39,8 +40,11 @@ func (e *exchange) explain(err error) failure {
 		if e.layer.options.Insecure {
 			f.verdict = protocol.Incapable
 		}
-	case tlsclient.Cut: // by close_notify, which ends it in good order
-		f.verdict, f.reason = protocol.Closed, "closed "+e.during()
+	case tlsclient.Cut:
+		// Of a connection that ended the engine says so itself (ErrHandshakeCut). What is left is close_notify, by which
+		// crypto/tls sees a stream end in good order: it is an alert, and nothing was in order yet.
+		f.Cause, f.Alert = tlsclient.PeerAlert, uint8(tlswire.AlertCloseNotify)
+		f.verdict, f.reason = protocol.HandshakeRefused, "alert "+f.alert()
 	default:
 		f.verdict = protocol.Incapable
 	}
@@ -72,20 +76,16 @@ func (e *exchange) onFailure(h *protocol.Handshake) {
 		return
 	}
 	f := e.explain(h.Err)
+	var header tls.RecordHeaderError
+	if e.broken.isFirst() || e.broken.err != nil && errors.As(h.Err, &header) {
+		f.verdict, f.reason = e.broken.verdict()
+	}
 	e.verdict, e.reason, e.overrule = f.verdict, f.reason, true
 	e.facts.Alert = f.alert()
-	switch f.Cause {
-	case tlsclient.ECHRejected:
+	if f.Cause == tlsclient.ECHRejected {
 		e.facts.ECH, e.facts.ECHRetry = tlsfacts.No, f.RetryConfigs
-	case tlsclient.NotTLS:
-		e.facts.FirstBytes = firstBytes(h.Flight)
 	}
 	e.leave()
-}
-
-// firstBytes copies what a record keeps of a peer's bytes that are not TLS.
-func firstBytes(flight []byte) []byte {
-	return bytes.Clone(flight[:min(len(flight), conclude.MaxReceived)])
 }
 
 // leave tells an inner exchange that has begun on an earlier connection that there is none now.
@@ -108,7 +108,7 @@ func (e *exchange) onCut(end protocol.End, rest []byte, err error) {
 	case protocol.EndNoConnection:
 		e.verdict, e.reason = protocol.Unfinished, "none"
 	case protocol.EndMalformed: // only of the records that reuse reads itself
-		e.verdict, e.reason = protocol.NotSpoken, tlsfacts.NotTLS
+		e.verdict, e.reason = tlsfacts.Ended(end, err)
 	case protocol.EndTooLarge:
 		e.verdict, e.reason = protocol.OverLimit, err.Error()
 	default:
@@ -117,9 +117,9 @@ func (e *exchange) onCut(end protocol.End, rest []byte, err error) {
 	switch {
 	case e.reuse.second():
 		e.reason = onSecond + e.reason
-	case len(e.facts.FirstBytes) > 0 && end != protocol.EndCancelled && end != protocol.EndNoConnection:
-		// Too few for crypto/tls to have looked at, which wants a whole header.
-		e.verdict, e.reason = protocol.NotSpoken, tlsfacts.NotTLS
+	case e.broken.isFirst() && end != protocol.EndCancelled && end != protocol.EndNoConnection:
+		// Too few for crypto/tls to have looked at, which wants a whole header, and of what is too long the whole record.
+		e.verdict, e.reason = e.broken.verdict()
 	}
 	e.leave()
 }

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 
+	"sonde/probes/internal/conclude"
 	"sonde/probes/internal/tlsfacts"
 	"sonde/protocol"
 	"sonde/protocol/tlswire"
@@ -19,8 +20,8 @@ func (e *exchange) learn(h *protocol.Handshake) {
 	e.heard = e.heard || len(h.Flight) > 0 || h.Err == nil
 	c := clear{facts: &e.facts, ticketsAsked: e.top || e.reuse != nil}
 	c.read(h.Flight)
-	if c.notTLS {
-		e.facts.FirstBytes = firstBytes(h.Flight)
+	if e.broken = c.broken; e.broken.isNotTLS() {
+		e.facts.FirstBytes = bytes.Clone(h.Flight[:min(len(h.Flight), conclude.MaxReceived)])
 	}
 	if e.reuse != nil {
 		e.reuse.keep(&c)
@@ -82,7 +83,26 @@ type clear struct {
 
 	sessionID      []byte // part of the flight
 	extendedMaster bool
-	notTLS         bool // the first bytes begin no record
+	broken         broken
+}
+
+// broken is what stands in a flight where a record should begin: err is what the parser of records says of it, nil if there
+// is no such place, and spoken that a record came before.
+type broken struct {
+	err    error
+	spoken bool
+}
+
+// verdict is the one that all depths make on such bytes.
+func (b broken) verdict() (protocol.Verdict, string) { return tlsfacts.Broken(b.err, b.spoken) }
+
+// isFirst reports whether the flight begins with it: nothing that crypto/tls has against the server can come before.
+func (b broken) isFirst() bool { return b.err != nil && !b.spoken }
+
+// isNotTLS reports whether the server speaks another protocol.
+func (b broken) isNotTLS() bool {
+	v, _ := b.verdict()
+	return b.err != nil && v == protocol.NotSpoken
 }
 
 // read takes a flight apart as far as it goes. What is malformed ends it without a word: crypto/tls has said it.
@@ -92,7 +112,9 @@ func (c *clear) read(flight []byte) {
 	for rest := flight; len(rest) > 0; {
 		record, n, err := records.ParseFrame(rest)
 		if err != nil {
-			c.notTLS = err != protocol.ErrIncomplete && len(rest) == len(flight)
+			if err != protocol.ErrIncomplete {
+				c.broken = broken{err, len(rest) < len(flight)}
+			}
 			return
 		}
 		rest = rest[n:]

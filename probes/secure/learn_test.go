@@ -38,14 +38,14 @@ func TestClear(t *testing.T) {
 	c := clear{facts: &facts, ticketsAsked: true}
 	c.read(whole)
 	if len(facts.Chain) != 2 || facts.Group != tlswire.X25519 || facts.ClientCert != tlsfacts.Yes || facts.SessionTicket != tlsfacts.Yes ||
-		facts.Version != tlswire.TLS12 || !c.extendedMaster || c.notTLS {
+		facts.Version != tlswire.TLS12 || !c.extendedMaster || c.broken.err != nil {
 		t.Errorf("got %+v", facts)
 	}
 	for cut := range whole {
 		var less tlsfacts.Facts
 		c := clear{facts: &less}
 		c.read(whole[:cut])
-		if c.notTLS || less.SessionTicket != tlsfacts.Unknown {
+		if c.broken.err != nil || less.SessionTicket != tlsfacts.Unknown {
 			t.Fatalf("cut at %d: got %+v", cut, less)
 		}
 	}

@@ -163,7 +163,7 @@ func (e *engine) shake(cfg *tls.Config) bool {
 	e.conn = tls.Client(&e.wire, cfg)
 	begun := time.Now()
 	err := e.conn.Handshake()
-	cut := errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.ErrClosedPipe)
+	cut := e.wire.ended && (errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.ErrClosedPipe))
 	if cut {
 		err = protocol.ErrHandshakeCut
 	}
@@ -283,6 +283,7 @@ func (e *engine) end(end protocol.End, err error) {
 type wire struct {
 	net.Conn
 	blocking bool
+	ended    bool // the peer closed: an io.EOF that comes without is crypto/tls' word for close_notify
 	flight   []byte
 	in       []byte
 	out      chan []byte
@@ -304,6 +305,7 @@ func (w *wire) flush() {
 func (w *wire) Read(p []byte) (int, error) {
 	if w.blocking {
 		n, err := w.Conn.Read(p)
+		w.ended = w.ended || err != nil
 		if room := protocol.FlightSize - len(w.flight); room > 0 {
 			w.flight = append(w.flight, p[:min(n, room)]...)
 		}

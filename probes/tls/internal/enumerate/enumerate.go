@@ -181,14 +181,16 @@ func (e *Exchange) OnEnd(end protocol.End, rest []byte, err error) {
 		}
 		e.bare(end)
 	case protocol.EndMalformed, protocol.EndTooLarge:
-		if e.spoken {
+		if e.spoken || tlsfacts.IsTLS(err) {
+			e.spoken = true
 			e.got.cutOff()
 			e.answered()
 			return
 		}
 		e.more = false
-		e.verdict, e.reason = tlsfacts.Ended(end, err)
-		e.firstBytes = bytes.Clone(rest[:min(len(rest), conclude.MaxReceived)])
+		if e.verdict, e.reason = tlsfacts.Ended(end, err); e.verdict == protocol.NotSpoken {
+			e.firstBytes = bytes.Clone(rest[:min(len(rest), conclude.MaxReceived)])
+		}
 	case protocol.EndNoConnection:
 		e.interrupted("no connection")
 	case protocol.EndCancelled:

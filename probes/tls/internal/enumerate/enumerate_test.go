@@ -325,6 +325,7 @@ func TestNothingTaken(t *testing.T) {
 		{"a warning and silence", "\x15\x03\x03\x00\x02\x01\x70", protocol.EndTimeout, protocol.Unfinished, "timeout after 1 connection", 1},
 		{"another protocol", "220 mail.test ESMTP\r\n", 0, protocol.NotSpoken, "not TLS", 1},
 		{"a huge record", "\x16\x03\x03\xff\xff", 0, protocol.OverLimit, "", 1},
+		{"an empty record", "\x16\x03\x03\x00\x00", 0, protocol.HandshakeRefused, "nothing of what was offered is taken", 5},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			facts, c := play(t, all(), 100, func([]byte) ([]byte, protocol.End) { return []byte(tc.said), tc.end })
@@ -334,8 +335,12 @@ func TestNothingTaken(t *testing.T) {
 			if facts.Enum.Connections != tc.connections || facts.Enum.Versions != nil {
 				t.Errorf("got %d connections, versions %v, want %d, none", facts.Enum.Connections, facts.Enum.Versions, tc.connections)
 			}
-			if want := tc.verdict == protocol.NotSpoken; string(facts.FirstBytes) != tc.said && want {
-				t.Errorf("first bytes: got %q, want %q", facts.FirstBytes, tc.said)
+			want := ""
+			if tc.verdict == protocol.NotSpoken {
+				want = tc.said
+			}
+			if string(facts.FirstBytes) != want {
+				t.Errorf("first bytes: got %q, want %q", facts.FirstBytes, want)
 			}
 		})
 	}

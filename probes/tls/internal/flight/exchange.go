@@ -280,18 +280,19 @@ func (e *exchange) judge() {
 
 func (e *exchange) OnEnd(end protocol.End, rest []byte, err error) {
 	heard := e.facts != nil
-	if heard {
+	switch {
+	case end == protocol.EndMalformed:
+		e.verdict, e.reason = tlsfacts.Broken(err, heard)
+	case heard:
 		e.verdict, e.reason = conclude.Ended(end, err, e.awaited())
-	} else if e.verdict, e.reason = tlsfacts.Ended(end, err); len(rest) == 0 {
+	default:
+		e.verdict, e.reason = tlsfacts.Ended(end, err)
+	}
+	if !heard && len(rest) == 0 {
 		return
 	}
 	e.begin()
-	var m *protocol.MalformedError
-	switch {
-	case end != protocol.EndMalformed:
-	case heard && errors.As(err, &m):
-		e.verdict, e.reason = protocol.HandshakeRefused, "malformed "+m.Format+": "+m.Reason
-	default:
+	if e.verdict == protocol.NotSpoken {
 		e.facts.FirstBytes = slices.Clone(rest[:min(len(rest), maxFirstBytes)])
 	}
 }

@@ -90,6 +90,7 @@ func TestRefusals(t *testing.T) {
 			{"certificate first", chain, refused, "certificate in place of the ServerHello", 0},
 			{"garbage behind a record", append(hello12(nil), "garbage"...), refused, "malformed tls record", 0},
 			{"huge record", []byte{22, 3, 3, 0xFF, 0xFF}, over, "65535 bytes", 0},
+			{"empty record", []byte{22, 3, 3, 0, 0}, refused, "malformed tls record: empty record", 0},
 			{"huge message", tlswire.AppendRecords(nil, tlswire.RecordHandshake, tlswire.TLS12, []byte{2, 1, 0, 1}), over, "server_hello of 65537 bytes", 0},
 			{"huge certificate", append(hello12(nil), tlswire.AppendRecords(nil, tlswire.RecordHandshake, tlswire.TLS12, []byte{11, 0xFF, 0xFF, 0xFF})...), over, "certificate of 16777215 bytes", 0},
 			{"malformed hello", messageRecord(tlswire.HandshakeServerHello, []byte{3, 3}), refused, "malformed tls server_hello", 0},

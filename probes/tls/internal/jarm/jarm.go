@@ -126,7 +126,7 @@ func (e *Exchange) OnEnd(end protocol.End, rest []byte, err error) {
 	case protocol.EndTimeout:
 		e.stop = !e.spoken && !got.known && !e.anyAnswer()
 	case protocol.EndMalformed:
-		if !e.spoken { // nor will it be to another hello
+		if !e.spoken && !tlsfacts.IsTLS(err) { // nor will it be to another hello
 			e.stop = true
 			e.firstBytes = bytes.Clone(rest[:min(len(rest), conclude.MaxReceived)])
 		}
@@ -137,6 +137,7 @@ func (e *Exchange) OnEnd(end protocol.End, rest []byte, err error) {
 			e.verdict, e.reason = protocol.Unfinished, "no connection for the next hello"
 		}
 	}
+	e.spoken = e.spoken || tlsfacts.IsTLS(err)
 	if end == protocol.EndNoConnection {
 		e.asking = true // the hello that Begin would have sent
 	}

@@ -150,6 +150,9 @@ func TestVerdicts(t *testing.T) {
 		{"part of an answer, then silent", append([]conn{{hello[:46], protocol.EndTimeout}}, ten(conn{"", protocol.EndTimeout})[1:]...), protocol.Success,
 			"", 10, "29d000", tlsfacts.Facts{}},
 		{"not TLS", ten(conn{"SSH-2.0-x\r\n", 0}), protocol.NotSpoken, "not TLS", 1, "", tlsfacts.Facts{FirstBytes: []byte("SSH-2.0-x\r\n")}},
+		{"an empty record each", ten(conn{"\x16\x03\x03\x00\x00", 0}), protocol.HandshakeRefused, "malformed tls record: empty record", 10, allRefused, tlsfacts.Facts{}},
+		{"an empty record, then silent", append([]conn{{"\x16\x03\x03\x00\x00", 0}}, ten(conn{"", protocol.EndTimeout})[1:]...), protocol.HandshakeRefused,
+			"malformed tls record: empty record", 10, allRefused, tlsfacts.Facts{}},
 		{"one answered, one each of the ends", []conn{
 			{refusal, 0}, {"", protocol.EndReset}, {"", protocol.EndNoConnection}, {"", protocol.EndTimeout}, {hello, 0}, {"", protocol.EndOfStream},
 			{"GET", protocol.EndOfStream}, {hello[:46], protocol.EndTimeout}, {"\x14\x03\x03\x00\x01\x01", 0}, {"", protocol.EndOfStream},

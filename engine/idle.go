@@ -1,7 +1,9 @@
 package engine
 
 import (
+	"math/bits"
 	"syscall"
+	"time"
 
 	"sonde/internal/kernel/socket"
 	"sonde/protocol"
@@ -31,13 +33,25 @@ func (l *loop) park(slot uint32) {
 	// A heartbeat only ever extends the deadline: one set earlier by whatever else is never cut short.
 	r.idleUntil = max(r.idleUntil, after(l.now, profile.Limits.Idle))
 	r.nextHeartbeat = 0
-	if profile.Heartbeat > 0 {
+	switch {
+	case profile.Heartbeat <= 0:
+	case o.Kept:
 		r.nextHeartbeat = after(l.now, profile.Heartbeat)
+	default:
+		r.nextHeartbeat = after(l.now, spread(r.id, profile.Heartbeat))
 	}
 	l.armIdle(slot)
 	if !l.drained {
 		l.onIdleReadable(slot) // bytes or a FIN that came with the answer make no new edge
 	}
+}
+
+// spread is when the first heartbeat of a connection comes, within the interval: connections that were opened together do
+// not beat together.
+func spread(id uint64, interval time.Duration) time.Duration {
+	const golden = 0x9e3779b97f4a7c15 // 2^64 over the golden ratio: ids in a row are spread evenly (Knuth, TAOCP 3, 6.4)
+	part, _ := bits.Mul64(id*golden, uint64(interval))
+	return time.Duration(part) + 1
 }
 
 func (l *loop) armIdle(slot uint32) {

@@ -144,10 +144,23 @@ func (q *outbox) put(outcomes []Outcome) {
 // isFull is a hint for admission: in-flight connections may still put theirs.
 func (q *outbox) isFull() bool { return q.length.Load() >= outboxSize }
 
-// take appends what is there to buf; more is false at the end.
+// keptOutcomes is how many outcomes the queue keeps room for: more than that is given back after a burst.
+const keptOutcomes = 512
+
+// take appends what is there to buf; more is false at the end. An empty buf changes places with the queue's own memory.
 func (q *outbox) take(buf []Outcome) (outcomes []Outcome, more bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if len(buf) == 0 {
+		outcomes = q.done
+		if cap(buf) > keptOutcomes {
+			buf = nil
+		}
+		clear(buf[:cap(buf)]) // lets the findings go
+		q.done = buf
+		q.length.Store(0)
+		return outcomes, !q.closed
+	}
 	buf = append(buf, q.done...)
 	clear(q.done) // lets the findings go
 	q.done = q.done[:0]

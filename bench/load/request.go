@@ -83,6 +83,8 @@ func (q *requests) submit(ctx context.Context) {
 		}
 	}()
 	if wait(ctx, time.Duration(q.start-q.clk.Now())+q.spec.WarmUp) {
+		q.part.Held = uint64(max(q.held.Load(), 0))
+		q.look()
 		q.measure(q.spec.Duration)
 		wait(ctx, time.Duration(q.until-q.clk.Now()))
 		q.measured()

@@ -193,6 +193,9 @@ func (r *run) tick(ended <-chan struct{}) {
 			i.CPU, cpu = now-cpu, now
 		}
 		i.Resident = r.resident()
+		if done && i.Held+i.Opened+i.Lost+i.Operations+i.Failed == 0 {
+			return // what is left of a second in which nothing was
+		}
 		r.part.AddInterval(&i)
 		if r.hooks.Interval != nil {
 			r.hooks.Interval(&i)

@@ -38,7 +38,7 @@ type Report struct {
 	Kernel Kernel `json:"kernel"`
 	// Workers are the worker processes; none if there was one process.
 	Workers []Worker `json:"workers,omitempty"`
-	// Runs are the repeated runs of which Total is the sum, for the comparison with a baseline; none if there was one.
+	// Runs are the repeated runs, of which Total is the one in the middle, for the comparison with a baseline; none if there was one.
 	Runs []Run `json:"runs,omitempty"`
 	// Searched is what `--find-rate` tried, in its order.
 	Searched []Trial `json:"searched,omitempty"`

@@ -437,7 +437,7 @@ func (o *benchOptions) tell(format string, args ...any) {
 func (o *benchOptions) settings(p *bench.Prepared) map[string]any {
 	s := p.Load
 	m := map[string]any{
-		"connections": s.Connections, "duration_s": s.Duration.Seconds(), "targets": len(p.Plan.Targets()), "tls": s.TLS != nil, "workers": len(p.Shares),
+		"connections": s.Connections, "duration_s": s.Duration.Seconds(), "targets": len(p.Plan.Targets()), "tls": s.TLS != nil,
 	}
 	add := func(name string, value any, is bool) {
 		if is {

@@ -32,7 +32,7 @@ var layers = []layer{
 	{of: "bench/transport/...", may: slices.Concat([]string{"bench/transport/...", "engine", "probes/..."}, bottom)},
 	// It brings its own targets.
 	{of: "bench/compare", may: slices.Concat([]string{"bench/plan", "bench/result", "bench/transport/...", "serve", "internal/testpeer", "internal/workers"}, bottom)},
-	{of: "bench/...", may: slices.Concat([]string{"bench/...", "scan/...", "engine", "probes/...", "internal/workers"}, bottom)},
+	{of: "bench/...", may: slices.Concat([]string{"bench/...", "scan/...", "engine", "probes/...", "internal/tlsclient", "internal/workers"}, bottom)},
 	{of: "scan/...", may: slices.Concat([]string{"scan/...", "engine", "probes/...", "internal/workers"}, bottom)},
 	{of: "serve/...", may: slices.Concat([]string{"serve/...", "engine", "internal/testpeer", "internal/workers"}, bottom)},
 

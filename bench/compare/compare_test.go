@@ -351,7 +351,7 @@ func TestNoRoom(t *testing.T) {
 		})
 	}
 	c := small()
-	c.Connections, c.Operations = 1<<40, 1<<41
+	c.Connections, c.Operations = 1<<30, 1<<30
 	c.Args = func(string) []string { t.Error("started a process"); return nil }
 	var s *plan.Shortage
 	if _, err := Run(t.Context(), c); !errors.As(err, &s) {

@@ -96,7 +96,7 @@ type Figures struct {
 	Goroutines float64 `json:"goroutines"`
 	Threads    float64 `json:"threads"`
 	// CPUPerOperation is user and system time of the process over all operations, in microseconds; for hold what was used while
-	// all stood, over the pings.
+	// all stood, over the pings of that time.
 	CPUPerOperation float64 `json:"cpu_us_per_operation"`
 	// P50, P99 and P999 are latencies, in microseconds.
 	P50  float64 `json:"p50_us"`
@@ -116,7 +116,7 @@ func (f *Figures) each() []*float64 {
 		&f.CPUPerOperation, &f.P50, &f.P99, &f.P999, &f.Rate, &f.Ramp, &f.HeldCPU}
 }
 
-// figuresOf makes the figures of a run. hold is the time for which connections were held, zero if not all were opened.
+// figuresOf makes the figures of a run that had so many connections in flight.
 func figuresOf(w transport.Workload, inFlight int, r *transport.Result) *Figures {
 	f := &Figures{}
 	for _, p := range f.each() {
@@ -141,10 +141,10 @@ func figuresOf(w transport.Workload, inFlight int, r *transport.Result) *Figures
 	f.Connections, f.Ramp = float64(r.Held), us(r.Ramp)
 	if held := r.Wall - r.Ramp; held > 0 {
 		f.HeldCPU = 100 * r.HeldCPU.Seconds() / held.Seconds()
-		f.Rate = float64(r.Operations) / held.Seconds()
+		f.Rate = float64(r.HeldOperations) / held.Seconds()
 	}
-	if r.Operations > 0 {
-		f.CPUPerOperation = us(r.HeldCPU) / float64(r.Operations)
+	if r.HeldOperations > 0 {
+		f.CPUPerOperation = us(r.HeldCPU) / float64(r.HeldOperations)
 	}
 	if r.Held > 0 {
 		per := func(n int64) float64 { return max(0, float64(n)/float64(r.Held)) } // below zero by a little is none

@@ -95,6 +95,7 @@ func TestFiguresOf(t *testing.T) {
 	if diff := cmp.Diff(want, figuresOf(transport.Echo, 50, &result)); diff != "" {
 		t.Errorf("of echo (-want +got):\n%s", diff)
 	}
+	result.Operations, result.HeldOperations = 130, 100
 	result.Held, result.Ramp, result.HeldCPU, result.Threads = 40, time.Second, 50*time.Millisecond, 6
 	result.Memory = transport.Memory{Resident: 4000, Heap: -1, Stacks: 400}
 	want.Connections, want.Ramp, want.HeldCPU, want.Threads, want.Rate, want.CPUPerOperation = 40, 1e6, 5, 6, 100, 500

@@ -40,6 +40,7 @@ type Meter struct {
 	startedCPU time.Duration // of the process
 	looking    time.Duration // CPU time of ours, spent on measuring
 	heldCPU    time.Duration // of the process, when all were held
+	rampDone   int           // operations that had ended well by then
 	held       bool
 
 	mu   sync.Mutex // guards the peaks in result
@@ -149,6 +150,7 @@ func (m *Meter) AllHeld(held int) error {
 	if m.heldCPU, err = usage.CPU(); err != nil {
 		return fmt.Errorf("transport: %w", err)
 	}
+	m.rampDone = m.Tally.done()
 	m.looking, m.held = m.heldCPU-from, true
 	m.result.Held = held
 	m.result.Memory = Memory{Resident: now.resident - m.before.resident, Heap: now.heap - m.before.heap, Stacks: now.stacks - m.before.stacks}
@@ -180,6 +182,9 @@ func (m *Meter) Stop() error {
 // has ended, wrapped.
 func (m *Meter) Result(ctx context.Context) (Result, error) {
 	m.Tally.sum(&m.result)
+	if m.held {
+		m.result.HeldOperations = m.result.Operations - m.rampDone
+	}
 	if err := ctx.Err(); err != nil {
 		return m.result, fmt.Errorf("transport: %w", err)
 	}

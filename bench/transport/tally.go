@@ -63,6 +63,18 @@ func (t *Tally) Fail(slot int, status report.Status) {
 	s.mu.Unlock()
 }
 
+// done is how many operations have ended well.
+func (t *Tally) done() int {
+	n := 0
+	for i := range t.shards {
+		s := &t.shards[i]
+		s.mu.Lock()
+		n += s.done
+		s.mu.Unlock()
+	}
+	return n
+}
+
 // sum writes the counts into r.
 func (t *Tally) sum(r *Result) {
 	r.Latency, r.Failed, r.Operations = histogram.New(), map[string]int{}, 0

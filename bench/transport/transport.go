@@ -179,10 +179,11 @@ type Result struct {
 	// CPU is what the process used in this time, user and system, without what the measuring of memory took.
 	CPU time.Duration
 	// Held is how many connections stood when all had been opened or had failed, Ramp how long that took, and HeldCPU what of
-	// CPU was used afterwards. Hold only.
-	Held    int
-	Ramp    time.Duration
-	HeldCPU time.Duration
+	// CPU was used afterwards, when HeldOperations of the Operations ended. Hold only.
+	Held           int
+	Ramp           time.Duration
+	HeldCPU        time.Duration
+	HeldOperations int
 	// Memory is what Held connections took. Hold only.
 	Memory Memory
 	// Goroutines and Threads are the most of the process that were seen, looking every 10 ms and 100 ms, and where all

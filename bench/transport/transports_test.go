@@ -338,6 +338,9 @@ func TestHold(t *testing.T) {
 					if n := int(r.Latency.Count()); n != r.Operations {
 						t.Errorf("got %d latencies of %d pings", n, r.Operations)
 					}
+					if r.HeldOperations < 0 || r.HeldOperations > r.Operations || tt.pings && r.HeldOperations == 0 {
+						t.Errorf("got %d pings answered while all stood, of %d", r.HeldOperations, r.Operations)
+					}
 					if r.Ramp <= 0 || r.Wall < job.Duration || r.Ramp+job.Duration > r.Wall+10*time.Millisecond || r.HeldCPU > r.CPU {
 						t.Errorf("got ramp %v, wall %v, CPU %v, of it while held %v", r.Ramp, r.Wall, r.CPU, r.HeldCPU)
 					}

@@ -14,6 +14,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"sonde/internal/kernel/limits"
@@ -86,7 +87,8 @@ func (e Endpoint) Line() string {
 // Fleet is a running fleet. Its methods are safe for concurrent use.
 type Fleet struct {
 	endpoints []Endpoint
-	services  *services // nil without a healthy kind
+	services  *services // nil without a healthy kind that plain does not do
+	plain     *plain    // nil without one that it does
 	peers     []*testpeer.Peer
 	creds     *testpeer.Credentials // nil without a TLS kind
 
@@ -218,21 +220,30 @@ func (f *Fleet) launch(cfg Config, p plan) error {
 		}
 		f.peers = append(f.peers, peer)
 	}
-	var onEngine []site
+	return f.launchHealthy(cfg, p, most.healthy)
+}
+
+// launchHealthy has the healthy kinds played, by plain where it can; they share the connections.
+func (f *Fleet) launchHealthy(cfg Config, p plan, most int) (err error) {
+	var plainSites, others []site
 	for _, s := range p.sites {
-		if s.onEngine() {
-			onEngine = append(onEngine, s)
+		switch {
+		case s.onEngine() && isPlain(s.kind):
+			plainSites = append(plainSites, s)
+		case s.onEngine():
+			others = append(others, s)
 		}
 	}
-	if len(onEngine) == 0 {
-		return nil
+	conns := new(atomic.Int64)
+	if len(plainSites) > 0 {
+		if f.plain, err = startPlain(plainSites, cfg.Loops, most, conns); err != nil {
+			return err
+		}
 	}
-	sv, err := startServices(onEngine, cfg.Loops, most.healthy)
-	if err != nil {
-		return err
+	if len(others) > 0 {
+		f.services, err = startServices(others, cfg.Loops, most, conns)
 	}
-	f.services = sv
-	return nil
+	return err
 }
 
 // makeCredentials makes the certificates' authorities for the first TLS target.
@@ -245,15 +256,20 @@ func (f *Fleet) makeCredentials() (err error) {
 
 // watch ends the fleet with ctx, or when the engine has ended by itself.
 func (f *Fleet) watch(ctx context.Context) {
-	var ended chan struct{} // nil, which is never ready, without services
+	var ended, plainEnded chan struct{} // nil, which is never ready, without them
 	if f.services != nil {
 		ended = f.services.ended
+	}
+	if f.plain != nil {
+		plainEnded = f.plain.ended
 	}
 	select {
 	case <-ctx.Done():
 		f.end(nil)
 	case <-ended:
 		f.end(f.services.err)
+	case <-plainEnded:
+		f.end(f.plain.err)
 	case <-f.done:
 	}
 }
@@ -266,6 +282,9 @@ func (f *Fleet) stop() {
 	}
 	if f.services != nil {
 		f.services.close()
+	}
+	if f.plain != nil {
+		f.plain.close()
 	}
 	wg.Wait()
 }

@@ -29,14 +29,14 @@ const (
 	drainPoll = 5 * time.Millisecond
 )
 
-// services plays the healthy kinds on one gnet engine. It implements gnet.EventHandler; gnet calls it from its loops, one
+// services plays the healthy kinds, but for those that plain does, on one gnet engine. It implements gnet.EventHandler; gnet calls it from its loops, one
 // call at a time for each connection.
 type services struct {
 	gnet.BuiltinEventEngine
 	kinds    map[int]testpeer.Kind // by port
 	maxConns int64
-	conns    atomic.Int64
-	scratch  sync.Pool // *[]byte: answers are built here, gnet copies what the kernel does not take
+	conns    *atomic.Int64 // those of plain too
+	scratch  sync.Pool     // *[]byte: answers are built here, gnet copies what the kernel does not take
 
 	booted chan struct{}
 	ended  chan struct{} // closed when the engine has gone, after err is set
@@ -60,12 +60,13 @@ type dialogue struct {
 	timer   *time.Timer
 }
 
-// startServices listens on the sites and returns when connections are taken. Each site's queue is as long as somaxconn
+// startServices listens on the sites and returns when connections are taken, at most maxConns, counted in conns. Each site's queue is as long as somaxconn
 // allows (gnet's default), so that a fast scan does not see its SYNs dropped.
-func startServices(sites []site, loops, maxConns int) (*services, error) {
+func startServices(sites []site, loops, maxConns int, conns *atomic.Int64) (*services, error) {
 	s := &services{
 		kinds:    make(map[int]testpeer.Kind),
 		maxConns: int64(maxConns),
+		conns:    conns,
 		scratch:  sync.Pool{New: func() any { return new([]byte) }},
 		booted:   make(chan struct{}),
 		ended:    make(chan struct{}),

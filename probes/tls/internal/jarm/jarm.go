@@ -114,14 +114,15 @@ func (e *Exchange) OnFrame(f protocol.Frame) protocol.Step {
 }
 
 // OnEnd implements [protocol.Exchange]. The start of a record counts as far as it goes: the first implementation takes
-// what has come as well.
+// what has come as well. A connection that was not had, or not as far as TLS (STARTTLS), says nothing of how its hello would
+// have been answered: there is no fingerprint then.
 func (e *Exchange) OnEnd(end protocol.End, rest []byte, err error) {
 	got := answer{}
 	if len(rest) > tlswire.RecordHeaderSize && tlswire.ContentType(rest[0]) == tlswire.RecordHandshake {
 		got = readAnswer(rest[tlswire.RecordHeaderSize:])
 	}
 	switch end {
-	case protocol.EndCancelled:
+	case protocol.EndCancelled, protocol.EndNoConnection:
 		e.stop = true
 	case protocol.EndTimeout:
 		e.stop = !e.spoken && !got.known && !e.anyAnswer()
@@ -138,9 +139,6 @@ func (e *Exchange) OnEnd(end protocol.End, rest []byte, err error) {
 		}
 	}
 	e.spoken = e.spoken || tlsfacts.IsTLS(err)
-	if end == protocol.EndNoConnection {
-		e.asking = true // the hello that Begin would have sent
-	}
 	e.ended, e.partial = true, got
 }
 
@@ -155,7 +153,8 @@ func (e *Exchange) Next() bool {
 }
 
 // Conclusion implements [protocol.Exchange]. The verdict is Success if any hello was answered by a ServerHello,
-// HandshakeRefused if the server spoke TLS and took none, and else what the last connection's end says.
+// HandshakeRefused if the server spoke TLS and took none, and else what the last connection's end says; Unfinished, and no
+// fingerprint, if not every hello was sent.
 func (e *Exchange) Conclusion() protocol.Conclusion {
 	facts := &tlsfacts.Facts{Depth: probes.DepthHello, SNI: e.name, FirstBytes: e.firstBytes}
 	if !e.anyAnswer() { // else it ended nothing: servers refuse some of the hellos

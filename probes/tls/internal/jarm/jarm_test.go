@@ -154,7 +154,7 @@ func TestVerdicts(t *testing.T) {
 		{"an empty record, then silent", append([]conn{{"\x16\x03\x03\x00\x00", 0}}, ten(conn{"", protocol.EndTimeout})[1:]...), protocol.HandshakeRefused,
 			"malformed tls record: empty record", 10, allRefused, tlsfacts.Facts{}},
 		{"one answered, one each of the ends", []conn{
-			{refusal, 0}, {"", protocol.EndReset}, {"", protocol.EndNoConnection}, {"", protocol.EndTimeout}, {hello, 0}, {"", protocol.EndOfStream},
+			{refusal, 0}, {"", protocol.EndReset}, {"", protocol.EndOfStream}, {"", protocol.EndTimeout}, {hello, 0}, {"", protocol.EndOfStream},
 			{"GET", protocol.EndOfStream}, {hello[:46], protocol.EndTimeout}, {"\x14\x03\x03\x00\x01\x01", 0}, {"", protocol.EndOfStream},
 		}, protocol.Success, "", 10, "00000000000029d00000029d000000", tlsfacts.Facts{}},
 		{"answered in part, cancelled", []conn{{hello, 0}, {refusal, 0}, {"", protocol.EndCancelled}}, protocol.Unfinished, "answers to 2 of 10 hellos", 3, "", tlsfacts.Facts{}},
@@ -162,7 +162,13 @@ func TestVerdicts(t *testing.T) {
 		{"cancelled at the last hello", append(ten(conn{hello, 0})[:9], conn{"", protocol.EndCancelled}), protocol.Unfinished,
 			"answers to 9 of 10 hellos", 10, "", tlsfacts.Facts{}},
 		{"out of time", []conn{{hello, 0}, {hello, 0}, {hello, 0}}, protocol.Unfinished, "answers to 3 of 10 hellos", 3, "", tlsfacts.Facts{}},
-		{"no connection to be had", ten(conn{"", protocol.EndNoConnection}), protocol.Unfinished, "no connection for the next hello", 10, allRefused, tlsfacts.Facts{}},
+		{"no connection to be had", ten(conn{"", protocol.EndNoConnection}), protocol.Unfinished, "no connection for the next hello", 1, "", tlsfacts.Facts{}},
+		{"answered in part, then no connection", []conn{{hello, 0}, {refusal, 0}, {hello, 0}, {"", protocol.EndNoConnection}, {hello, 0}}, protocol.Unfinished,
+			"answers to 3 of 10 hellos", 4, "", tlsfacts.Facts{}},
+		{"refused, then no connection", []conn{{refusal, 0}, {"", protocol.EndNoConnection}}, protocol.Unfinished,
+			"answers to 1 of 10 hellos", 2, "", tlsfacts.Facts{Alert: "handshake_failure"}},
+		{"no connection for the last", append(ten(conn{hello, 0})[:9], conn{"", protocol.EndNoConnection}), protocol.Unfinished,
+			"answers to 9 of 10 hellos", 10, "", tlsfacts.Facts{}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			p := newPlayer("sonde.test")

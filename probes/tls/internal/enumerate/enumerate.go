@@ -9,8 +9,9 @@
 //
 // An alert, and an answer with something in it that was not offered. The server's FIN or reset is one too, but it may as
 // well be that the server has had enough of us: the offer that was taken last is then made again, and only if it is taken
-// once more the refusal counts. Else, and when a connection can't be had or an answer does not come in time, the
-// enumeration stops, keeps what it has and says that it is incomplete.
+// once more the refusal counts. So does silence below a version that is taken, for there are middleboxes that drop the
+// hellos of old versions. Else, and when a connection can't be had or an answer does not come in time, the enumeration
+// stops, keeps what it has and says that it is incomplete.
 //
 // A server of TLS 1.2 and below that takes an offer and whose flight can't be read as far as its group has refused nothing
 // either: the enumeration goes on to the next question, and says that groups are missing.
@@ -61,7 +62,7 @@ type Exchange struct {
 	current     offer // that was made last
 	got         answer
 	taken       *offer // the last one that the server took
-	doubted     bool   // current is taken, made again to hold a FIN or a reset against
+	doubted     bool   // current is taken, made again to hold a FIN, a reset or a silence against
 	asking      bool   // an offer was made and not yet answered
 	more        bool   // another connection is wanted
 	connections int
@@ -172,7 +173,7 @@ func (e *Exchange) OnEnd(end protocol.End, rest []byte, err error) {
 	switch end {
 	case protocol.EndOfStream, protocol.EndReset:
 		if !e.asking { // before the offer: another one would fare alike
-			e.interrupted(closedBy(end))
+			e.interrupted(wordOf(end))
 			return
 		}
 		e.got.cutOff()
@@ -196,7 +197,12 @@ func (e *Exchange) OnEnd(end protocol.End, rest []byte, err error) {
 	case protocol.EndCancelled:
 		e.interrupted("cancelled")
 	default:
-		e.interrupted("timeout")
+		if !e.asking || e.taken == nil || !e.plan.seeksVersions() {
+			e.interrupted(wordOf(end))
+			return
+		}
+		e.got.cutOff()
+		e.bare(end)
 	}
 }
 
@@ -237,7 +243,7 @@ func (e *Exchange) Conclusion() protocol.Conclusion {
 func (e *Exchange) bare(end protocol.End) {
 	switch {
 	case e.doubted:
-		e.interrupted(closedBy(end))
+		e.interrupted(wordOf(end))
 	case e.taken != nil && !e.got.half: // what took the offer refuses nothing
 		e.asking, e.doubted = false, true
 		e.current = *e.taken
@@ -247,11 +253,15 @@ func (e *Exchange) bare(end protocol.End) {
 	}
 }
 
-func closedBy(end protocol.End) string {
-	if end == protocol.EndReset {
+// wordOf is the word for an end that interrupts.
+func wordOf(end protocol.End) string {
+	switch end {
+	case protocol.EndReset:
 		return "connection-reset"
+	case protocol.EndOfStream:
+		return "connection-closed"
 	}
-	return "connection-closed"
+	return "timeout"
 }
 
 // answered takes e.got for the answer to the current offer and makes up the next one.

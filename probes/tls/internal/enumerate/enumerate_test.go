@@ -224,6 +224,59 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+// TestDroppedHellos: a middlebox before a good server drops the hellos of old versions. What the server takes is found all
+// the same, and each silence is held against an offer that was taken.
+func TestDroppedHellos(t *testing.T) {
+	suites := map[tlswire.Version][]tlswire.CipherSuite{tlswire.TLS13: {tlswire.AES128GCMSHA256}, tlswire.TLS12: {ecdheAES128}}
+	for _, tc := range []struct {
+		name       string
+		versions   versions // that the server takes
+		drops      tlswire.Version
+		deafFrom   int // the connection from which on nothing is answered
+		verdict    protocol.Verdict
+		incomplete string
+		found      versions
+		groups     groups
+	}{
+		{"TLS 1.1 and below", versions{tlswire.TLS12, tlswire.TLS13}, tlswire.TLS11, 1 << 10, protocol.Success, "", versions{tlswire.TLS13, tlswire.TLS12}, groups{tlswire.X25519}},
+		{"all but TLS 1.3", versions{tlswire.TLS13}, tlswire.TLS12, 1 << 10, protocol.Success, "", versions{tlswire.TLS13}, groups{tlswire.X25519}},
+		{"everything", versions{tlswire.TLS13}, tlswire.TLS13, 1 << 10, protocol.Unfinished, "timeout after 1 connection", nil, nil},
+		// The offer that was taken meets silence too: it is not the version.
+		{"everything from now on", versions{tlswire.TLS12, tlswire.TLS13}, tlswire.TLS11, 3, protocol.Unfinished, "timeout after 4 connections",
+			versions{tlswire.TLS13, tlswire.TLS12}, nil},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			p := policy{versions: tc.versions, suites: suites, groups: groups{tlswire.X25519}}
+			good := p.serve(t)
+			connections := 0
+			facts, c := play(t, all(), 100, func(hello []byte) ([]byte, protocol.End) {
+				connections++
+				h, err := tlswire.ParseClientHello(hello[tlswire.RecordHeaderSize+tlswire.HandshakeHeaderSize:])
+				if err != nil {
+					t.Fatal(err)
+				}
+				highest := h.LegacyVersion
+				if offered, _ := h.Extension(tlswire.ExtSupportedVersions).(tlswire.SupportedVersions); len(offered) > 0 {
+					highest = slices.Max(offered)
+				}
+				if highest <= tc.drops || connections >= tc.deafFrom {
+					return nil, protocol.EndTimeout
+				}
+				return good(hello)
+			})
+			if c.Verdict != tc.verdict || facts.Enum.Incomplete != tc.incomplete {
+				t.Errorf("got verdict %d (%s), incomplete %q, want %d, %q", c.Verdict, c.Reason, facts.Enum.Incomplete, tc.verdict, tc.incomplete)
+			}
+			if diff := cmp.Diff(tc.found, facts.Enum.Versions); diff != "" {
+				t.Errorf("versions differ (-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff(tc.groups, facts.Enum.Groups); diff != "" {
+				t.Errorf("groups differ (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
 // TestTrouble ends the enumeration of a good server at its 8th connection.
 func TestTrouble(t *testing.T) {
 	for _, tc := range []struct {

@@ -61,6 +61,9 @@ func (p *plan) ask() (offer, bool) {
 	}
 }
 
+// seeksVersions reports whether the question that was asked last is about versions.
+func (p *plan) seeksVersions() bool { return len(p.pending) > 0 && p.pending[0] == survey(&p.versions) }
+
 func (p *plan) hear(a answer) { p.pending[0].hear(a) }
 
 func (p *plan) laySuites() {

@@ -1,8 +1,11 @@
 package scan
 
 import (
+	"errors"
 	"testing"
 
+	"sonde/engine"
+	"sonde/internal/workers"
 	"sonde/report"
 )
 
@@ -74,5 +77,32 @@ func TestCountMissing(t *testing.T) {
 	}
 	if c.states[1].Targets != 20 || c.states[2].Targets != 6 {
 		t.Errorf("got targets %d and %d, want 20 and 6", c.states[1].Targets, c.states[2].Targets)
+	}
+}
+
+// TestDeadWorkerLeaksNothing: the kernel closes the sockets of a process that is gone, and none of its targets is in flight.
+func TestDeadWorkerLeaksNothing(t *testing.T) {
+	var told []int
+	c := &crew{
+		scan: &Scan{}, states: []state{{}, {InFlight: 3, Engine: engine.Stats{Opened: 5, Closed: 2}}},
+		cfg: WorkersConfig{OnDeath: func(worker int, _ error) { told = append(told, worker) }},
+	}
+	c.take(t.Context(), workers.Death{Worker: 1})
+	if st := &c.states[1]; st.InFlight != 0 || st.Engine.Closed != 5 || c.inFlight.Load() != 0 {
+		t.Errorf("got %d in flight (%d in all), %d closed; want 0, 0, 5", st.InFlight, c.inFlight.Load(), st.Engine.Closed)
+	}
+	if len(c.deaths) != 1 || c.deaths[0] != (death{worker: 1}) || len(told) != 1 || told[0] != 1 {
+		t.Errorf("got deaths %v, told %v", c.deaths, told)
+	}
+}
+
+// TestForeignMessage: what is no message of ours ends the scan with an error that names the worker.
+func TestForeignMessage(t *testing.T) {
+	for _, data := range []string{"", "x", "r\x00", "s{"} {
+		c := &crew{scan: &Scan{}, states: make([]state, 1), received: make([]uint64, 1), summary: report.NewSummary()}
+		c.take(t.Context(), workers.Message{Data: []byte(data)})
+		if !errors.Is(c.err, errWire) {
+			t.Errorf("%q: got error %v, want %v", data, c.err, errWire)
+		}
 	}
 }

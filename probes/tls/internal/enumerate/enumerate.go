@@ -72,6 +72,7 @@ type Exchange struct {
 	firstBytes []byte
 	incomplete string
 	cut        bool             // incomplete because it was interrupted
+	fickle     bool             // by the server, which answered, but by a refusal of what it had taken
 	verdict    protocol.Verdict // of the last connection, for a server that spoke no TLS
 	reason     string
 }
@@ -210,7 +211,7 @@ func (e *Exchange) OnEnd(end protocol.End, rest []byte, err error) {
 func (e *Exchange) Next() bool { return e.more }
 
 // Conclusion implements [protocol.Exchange]. The verdict is Success if the server took any version and the enumeration
-// was not cut short; a server that takes nothing is HandshakeRefused if it speaks TLS.
+// was not cut short; a server that takes nothing, or refuses what it had taken, is HandshakeRefused if it speaks TLS.
 func (e *Exchange) Conclusion() protocol.Conclusion {
 	if e.more && !e.cut { // no other connection was to be had in the target's time
 		e.interrupted("out of time")
@@ -224,6 +225,11 @@ func (e *Exchange) Conclusion() protocol.Conclusion {
 	}
 	c := protocol.Conclusion{Verdict: e.verdict, Reason: e.reason}
 	switch {
+	case e.fickle:
+		if e.got.alert != 0 {
+			facts.Alert = e.alert
+		}
+		c.Verdict, c.Reason = protocol.HandshakeRefused, e.incomplete
 	case e.cut:
 		c.Verdict, c.Reason = protocol.Unfinished, e.incomplete
 	case e.plan.tookAny():
@@ -274,6 +280,7 @@ func (e *Exchange) answered() {
 	if e.doubted {
 		e.doubted = false
 		if !e.got.accepted {
+			e.fickle = true
 			e.interrupted("refused what it had taken")
 			return
 		}

@@ -133,7 +133,7 @@ run_wrk() {
 run_sonde() {
 	local used
 	rm -f "$dir/report"
-	used=$(cpu "$sonde" bench request -q --http -c "$connections" --duration "${seconds}s" --json "$dir/report" "$url")
+	used=$(cpu "$sonde" bench request -q --talk http -c "$connections" --duration "${seconds}s" --json "$dir/report" "$url")
 	jq -e '(.total.failures // []) == []' "$dir/report" >/dev/null || fail "sonde saw errors: $(jq -c .total.failures "$dir/report")"
 	# The CPU time is that of all requests, those of the warm-up too.
 	jq -r --arg used "$used" '.total | "\(($used | tonumber) * 1e6 / (.operations + .warm_up)) \(.operations * 1e9 / .measured_ns)"' "$dir/report" |

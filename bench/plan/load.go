@@ -70,11 +70,17 @@ func Load(ctx context.Context, o Options) (*Plan, error) {
 	return New(targets, o.Sources)
 }
 
+// schemes are those of URLs that a load takes, with their usual ports (RFC 9110 s.4.2). Each is named as its scheme.
+var schemes = map[string]target.Choice{
+	"http":  {Name: "http", Port: 80},
+	"https": {Name: "https", Port: 443, TLS: true},
+}
+
 // read reads the targets, with names not resolved.
 func read(ctx context.Context, o Options) (named []target.Target, err error) {
 	in, err := target.Open(target.Options{
 		Args: o.Args, Files: o.Files, Stdin: o.Stdin, Ports: o.Ports, Exclude: o.Exclude, Seed: o.Seed,
-		Probes: []target.Choice{{Name: "tcp", Port: o.Port}},
+		Probes: []target.Choice{{Name: "tcp", Port: o.Port}}, Schemes: schemes,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open the targets: %w", err)
@@ -93,6 +99,9 @@ func read(ctx context.Context, o Options) (named []target.Target, err error) {
 		case err != nil:
 			return nil, fmt.Errorf("read the targets: %w", err)
 		default:
+			if _, isURL := schemes[t.Probe]; isURL && t.Path == "" {
+				t.Path = "/" // RFC 9110 s.4.2.3: it is the same, and says that there was a URL
+			}
 			named = append(named, t)
 		}
 	}

@@ -27,8 +27,9 @@ type asker struct {
 	firstAt int64
 	arrived int64 // when the bytes came that are looked at now
 	now     int64
-	freeAt  int64 // when the last answer had come
+	freeAt  int64 // when the last answer had come, or else the connection stood
 	stood   bool  // Begin was called
+	heard   bool  // an answer was whole
 	verdict protocol.Verdict
 	reason  string
 }
@@ -43,33 +44,33 @@ func (x *asker) open(id uint64) {
 
 // Begin implements [protocol.Exchange].
 func (x *asker) Begin() protocol.Step {
+	now := x.run.clk.Now()
 	if !x.stood {
-		x.stood = true
+		x.stood, x.freeAt = true, now
 		x.run.held.Add(1)
 		x.run.rec.opened(x.id)
 	}
-	return x.ask(x.run.clk.Now())
+	return x.ask(now)
 }
 
-// ask sends what is due.
+// ask sends what is due. What has come due before the time is over goes out behind it too, as long as the engine drains.
 func (x *asker) ask(now int64) protocol.Step {
 	q := x.run
-	if now >= q.until {
-		return protocol.Step{Then: protocol.Done}
-	}
 	x.due, x.ready = now, now
 	if q.gap == 0 {
-		if now < q.start {
+		switch {
+		case now >= q.until || q.stopped.Load():
+			return protocol.Step{Then: protocol.Done}
+		case now < q.start:
 			return protocol.Step{Then: protocol.Pause, Wait: time.Duration(q.start - now)}
 		}
 	} else {
 		next := &q.next[x.id-q.spec.First]
-		if *next == 0 {
-			// All connections of the load evenly over a gap.
-			*next = q.start + int64(float64(x.id)/float64(max(q.spec.Of, q.spec.Connections))*float64(q.gap))
-		}
-		if *next > now {
-			return protocol.Step{Then: protocol.Pause, Wait: time.Duration(*next - now)}
+		switch {
+		case *next >= q.until && now >= q.until || q.stopped.Load():
+			return protocol.Step{Then: protocol.Done}
+		case *next > now:
+			return protocol.Step{Then: protocol.Pause, Wait: time.Duration(min(*next, q.until) - now)}
 		}
 		x.due = *next
 		x.ready = max(x.due, x.freeAt)
@@ -109,17 +110,21 @@ func (x *asker) OnFrame(f protocol.Frame) protocol.Step {
 	if !x.count(h) {
 		return protocol.Step{Then: protocol.Done}
 	}
-	if x.asked > 0 && !h.Last {
-		return protocol.Step{}
-	}
-	if h.Last {
+	switch {
+	case h.Last:
+		if x.asked > 0 {
+			x.verdict, x.reason = protocol.Closed, "the peer's last answer on the connection was not the last one wanted"
+		}
 		return protocol.Step{Then: protocol.Done}
+	case x.asked > 0:
+		return protocol.Step{}
 	}
 	return x.ask(x.now)
 }
 
 // count counts an answer that is whole. It returns false if the peer does not speak what was asked.
 func (x *asker) count(h talk.Heard) (speaks bool) {
+	x.heard = true
 	switch h.Verdict {
 	case protocol.Success:
 	case protocol.Refused:
@@ -145,10 +150,13 @@ func (x *asker) count(h talk.Heard) (speaks bool) {
 
 // OnEnd implements [protocol.Exchange].
 func (x *asker) OnEnd(end protocol.End, _ []byte, err error) {
-	if x.asked == 0 { // between two requests: the peer may close then
+	h := x.session.End(end, err)
+	if x.asked == 0 {
+		if !x.heard { // else it is between two requests, and the peer may close then
+			x.verdict, x.reason = h.Verdict, "ended before the first request"
+		}
 		return
 	}
-	h := x.session.End(end, err)
 	if h.Verdict == protocol.Success || h.Verdict == protocol.Refused {
 		x.arrived, x.now = x.run.clk.Now(), x.run.clk.Now()
 		x.count(h)
@@ -164,7 +172,7 @@ func (x *asker) OnEnd(end protocol.End, _ []byte, err error) {
 func (x *asker) Conclusion() protocol.Conclusion {
 	c := protocol.Conclusion{Verdict: x.verdict, Reason: x.reason}
 	if x.stood {
-		c.Finding = &lastWords{asked: x.asked}
+		c.Finding = &lastWords{x.asked, x.heard}
 	}
 	x.session.Close()
 	x.session = nil

@@ -37,7 +37,9 @@ func (h *handshakes) profile(p *engine.Profile) {
 // submit submits until the time is over.
 func (h *handshakes) submit(ctx context.Context) {
 	defer h.engine.Stop()
-	until := h.start + int64(h.spec.WarmUp+h.spec.Duration)
+	from := h.start + int64(h.spec.WarmUp)
+	until := from + int64(h.spec.Duration)
+	h.rec.setWindow(from, h.spec.Duration)
 	if !wait(ctx, time.Duration(h.start-h.clk.Now())) {
 		return
 	}
@@ -58,33 +60,44 @@ func (h *handshakes) submit(ctx context.Context) {
 			}
 		}
 	}()
-	if wait(ctx, h.spec.WarmUp) {
-		h.measure(h.spec.Duration)
+	if wait(ctx, time.Duration(from-h.clk.Now())) {
+		h.measure(from, h.spec.Duration)
 	}
 	<-submitted
 	h.measured()
 }
+
+// notResumed is the method of a second handshake that was a full one.
+const notResumed = "none"
 
 // resumption is what the finding of a TLS handshake tells if a second one resumed its session.
 type resumption interface {
 	Resumption() (fullUS, resumedUS int64, method string, ok bool)
 }
 
+// conclude implements driver.
+func (h *handshakes) conclude() {}
+
 // take counts an outcome.
 func (h *handshakes) take(o *engine.Outcome) {
-	switch {
-	case o.Cause == engine.Cancelled && h.over.Load():
-		return
-	case !h.isSuccess(o):
-		h.rec.fail(o.ID, h.failure(o, 1))
+	if o.Cause == engine.Cancelled || !h.isSuccess(o) {
+		f := h.failure(o, 1)
+		if o.Cause == engine.Cancelled {
+			f.Text = unfinished
+		}
+		h.rec.fail(o.ID, f)
 		return
 	}
 	h.rec.opened(o.ID)
 	var room [8]timing
 	timings := phasesOf(o, room[:0])
 	if f, ok := o.Conclusion.Finding.(resumption); ok {
-		if _, resumed, _, ok := f.Resumption(); ok && resumed > 0 {
-			h.rec.operation(o.ID, o.EndedAt, 0, timing{result.TLSResumed, time.Duration(resumed) * time.Microsecond})
+		if _, second, method, ok := f.Resumption(); ok && second > 0 {
+			phase := result.TLSResumed
+			if method == notResumed {
+				phase = result.TLS
+			}
+			h.rec.operation(o.ID, o.EndedAt, 0, timing{phase, time.Duration(second) * time.Microsecond})
 		}
 	}
 	h.rec.operation(o.ID, o.EndedAt, 0, timings...)

@@ -20,12 +20,10 @@ import (
 //	                         └─ lost: counted, not opened again
 type hold struct {
 	*run
-	talk    *talk.Talk // nil: no heartbeats
-	opened  time.Duration
+	talk    *talk.Talk    // nil: no heartbeats
 	settled atomic.Uint64 // connections that stand or have failed, each once
 	failed  atomic.Uint64
 	all     chan struct{} // closed when all have settled
-	holding atomic.Bool
 }
 
 func newHold(r *run) (*hold, error) {
@@ -70,6 +68,12 @@ const (
 // submit opens all of them, has them held, and lets them go.
 func (h *hold) submit(ctx context.Context) {
 	defer h.engine.Abort()
+	defer func() { // also when it was stopped on the way
+		h.part.HeldAtEnd = uint64(max(h.held.Load(), 0))
+		if h.part.Ramp == 0 {
+			h.ramped()
+		}
+	}()
 	if h.layer != nil {
 		defer debug.SetGCPercent(debug.SetGCPercent(rampGCPercent))
 	}
@@ -81,8 +85,7 @@ func (h *hold) submit(ctx context.Context) {
 		return
 	case <-h.all:
 	}
-	h.part.Ramp = time.Duration(h.clk.Now() - h.start)
-	h.part.Held = uint64(max(h.held.Load(), 0))
+	h.ramped()
 	// Heartbeats make little garbage, and what lies about uncollected would count as memory of connections.
 	defer debug.SetGCPercent(debug.SetGCPercent(holdGCPercent))
 	h.look()
@@ -96,11 +99,16 @@ func (h *hold) submit(ctx context.Context) {
 		case <-h.hooks.Hold:
 		}
 	}
-	h.measure(h.spec.Duration)
+	h.measure(h.clk.Now(), h.spec.Duration)
 	wait(ctx, h.spec.Duration)
 	h.measured()
-	h.part.HeldAtEnd = uint64(max(h.held.Load(), 0))
 	h.over.Store(true)
+}
+
+// ramped notes what stands when all have been opened, or when it was stopped before.
+func (h *hold) ramped() {
+	h.part.Ramp = time.Duration(h.clk.Now() - h.start)
+	h.part.Held = uint64(max(h.held.Load(), 0))
 }
 
 // take counts an outcome.
@@ -128,8 +136,8 @@ func (h *hold) take(o *engine.Outcome) {
 	}
 }
 
-// finish implements driver.
-func (h *hold) finish() {}
+// conclude implements driver.
+func (h *hold) conclude() {}
 
 func (h *hold) settle() {
 	if h.settled.Add(1) == uint64(h.spec.Connections) {

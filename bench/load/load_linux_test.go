@@ -81,8 +81,9 @@ func TestRequests(t *testing.T) {
 			if len(p.Failures) != 0 || p.Engine.Leaked() != 0 || p.Operations == 0 {
 				t.Errorf("%d operations, failures %+v, leaked %d", p.Operations, p.Failures, p.Engine.Leaked())
 			}
-			if c.rate > 0 && (p.Operations < 480 || p.Operations > 520) {
-				t.Errorf("%d operations in a second, want 500", p.Operations)
+			// 1.1 s of the schedule: on a busy machine some of the warm-up's are answered behind it.
+			if n := answered(p); c.rate > 0 && n != 550 {
+				t.Errorf("%d operations in all, want 550", n)
 			}
 			t.Logf("%d operations, p50 %v, peer %v", p.Operations, p.Phases[result.Latency].Quantile(0.5), p.Phases[result.Peer].Quantile(0.5))
 		})

@@ -2,8 +2,10 @@ package load
 
 import (
 	"context"
+	"math"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"sonde/bench/result"
@@ -18,10 +20,13 @@ type requests struct {
 	*run
 	talk  *talk.Talk
 	pool  sync.Pool
-	gap   time.Duration // between two requests of a connection; 0: a closed loop
-	until int64         // when the last request goes out
-	next  []int64       // of each connection, when its next request is due; 0: not known. Its loop or the collector has it, never both.
-	again chan uint64   // connections to open again
+	gap   time.Duration             // between two requests of a connection; 0: a closed loop
+	until int64                     // when the last request goes out
+	next  []int64                   // of each connection, when its next request is due. Its loop or the collector has it, never both.
+	again chan uint64               // connections to open again
+	down  map[uint64]result.Failure // connections whose last end was a failure, and what it was; the collector's
+	ended atomic.Int64              // when it was stopped before its time; else far off
+	atEnd sync.Once                 // of noteEnd
 }
 
 func newRequests(r *run) (*requests, error) {
@@ -30,12 +35,19 @@ func newRequests(r *run) (*requests, error) {
 		return nil, err
 	}
 	q := &requests{
-		run: r, talk: t, next: make([]int64, r.spec.Connections), again: make(chan uint64, r.spec.Connections),
+		run: r, talk: t, again: make(chan uint64, r.spec.Connections), down: make(map[uint64]result.Failure),
 		until: r.start + int64(r.spec.WarmUp+r.spec.Duration),
 	}
 	if r.spec.Requests > 0 {
-		q.gap = time.Duration(float64(max(r.spec.Of, r.spec.Connections)*q.pipeline()) / r.spec.Requests * float64(time.Second))
+		of := max(r.spec.Of, r.spec.Connections)
+		q.gap = time.Duration(float64(of*q.pipeline()) / r.spec.Requests * float64(time.Second))
+		// All connections of the load evenly over a gap, whether they ever stand or not.
+		q.next = make([]int64, r.spec.Connections)
+		for i := range q.next {
+			q.next[i] = r.start + int64(float64(r.spec.First+uint64(i))/float64(of)*float64(q.gap))
+		}
 	}
+	q.ended.Store(math.MaxInt64)
 	// Twice as many shards as loops: two loops seldom meet.
 	r.rec = newRecorder(2*runtime.GOMAXPROCS(0), result.Latency)
 	return q, nil
@@ -82,58 +94,103 @@ func (q *requests) submit(ctx context.Context) {
 			}
 		}
 	}()
-	if wait(ctx, time.Duration(q.start-q.clk.Now())+q.spec.WarmUp) {
-		q.part.Held = uint64(max(q.held.Load(), 0))
+	from := q.start + int64(q.spec.WarmUp)
+	q.rec.setWindow(from, q.spec.Duration)
+	// Well before, since to collect garbage takes time from the loops.
+	if wait(ctx, time.Duration(from-q.clk.Now())-q.spec.WarmUp/4) && q.spec.WarmUp > 0 {
 		q.look()
-		q.measure(q.spec.Duration)
+	}
+	if wait(ctx, time.Duration(from-q.clk.Now())) {
+		q.part.Held = uint64(max(q.held.Load(), 0))
+		q.measure(from, q.spec.Duration)
 		wait(ctx, time.Duration(q.until-q.clk.Now()))
 		q.measured()
 	}
-	q.part.HeldAtEnd = uint64(max(q.held.Load(), 0))
-	q.over.Store(true)
+	if q.stopped.Load() {
+		q.ended.Store(q.clk.Now())
+	}
+	q.noteEnd()
 	q.engine.Stop() // before the submitter, which Stop frees
 	<-submitted
+}
+
+// noteEnd notes how many connections stand at the end, before the first of them goes.
+func (q *requests) noteEnd() {
+	q.atEnd.Do(func() { q.part.HeldAtEnd = uint64(max(q.held.Load(), 0)) })
 }
 
 // take counts the end of a connection, and has it opened again.
 func (q *requests) take(o *engine.Outcome) {
 	lost := lastWordsOf(o.Conclusion.Finding)
 	if lost != nil {
+		if q.isOver() {
+			q.noteEnd()
+		}
 		q.held.Add(-1)
 		var room [6]timing
 		q.rec.latencies(o.ID, phasesOf(o, room[:0])...)
 	}
+	delete(q.down, o.ID)
+	f := q.failure(o, 0)
+	f.Lost = lost != nil
 	switch {
-	case o.Cause == engine.Cancelled && q.over.Load():
-		return
-	case lost != nil && lost.asked == 0: // between two requests, or behind its last
-		q.reopen(o.ID, 0)
-	case q.isSuccess(o):
+	case o.Cause == engine.Cancelled:
+		f.Text = unfinished
+		if lost == nil || lost.asked > 0 || !q.stopped.Load() { // else it had nothing to do until the next was due
+			q.fail(o.ID, f, q.cost(o.ID, lost))
+		}
+	case lost != nil && lost.asked == 0 && (lost.answered || q.isOver()): // between two requests, or behind its last
 		q.reopen(o.ID, 0)
 	default:
-		f := q.failure(o, 1)
-		if lost != nil {
-			f = q.failure(o, uint64(lost.asked))
-			f.Lost = true
-		}
-		f.Count += q.missed(o.ID)
-		q.rec.fail(o.ID, f)
+		q.fail(o.ID, f, q.cost(o.ID, lost))
+		q.down[o.ID] = f
 		q.reopen(o.ID, redialAfter)
 	}
 }
 
-// missed takes the requests that a connection's schedule has had until now, which nobody could send, and returns how many
-// they are.
+// isOver reports whether no request is to be sent any more.
+func (q *requests) isOver() bool { return q.stopped.Load() || q.clk.Now() >= q.until }
+
+// cost is how many requests a connection's end has cost: those under way, and those that came due since and could not be sent.
+// A closed loop has none that come due; there a connection that failed before its first request counts as that one.
+func (q *requests) cost(id uint64, lost *lastWords) uint64 {
+	switch {
+	case lost == nil && q.gap == 0:
+		return 1
+	case lost == nil:
+		return q.missed(id)
+	case q.gap == 0 && !lost.answered:
+		return max(uint64(lost.asked), 1)
+	}
+	return uint64(lost.asked) + q.missed(id)
+}
+
+// fail counts so many requests that failed for the reason f.
+func (q *requests) fail(id uint64, f result.Failure, count uint64) {
+	if f.Count = count; count > 0 {
+		q.rec.fail(id, f)
+	}
+}
+
+// conclude counts what the schedules of connections that were down at the end have missed since they were last tried.
+func (q *requests) conclude() {
+	for id, f := range q.down {
+		q.fail(id, f, q.missed(id))
+	}
+}
+
+// missed takes the requests that a connection's schedule has had until now, or until its end, which nobody could send, and
+// returns how many they are.
 func (q *requests) missed(id uint64) uint64 {
+	if q.gap == 0 {
+		return 0
+	}
+	now := min(q.clk.Now(), q.until, q.ended.Load())
 	next := &q.next[id-q.spec.First]
-	if q.gap == 0 || *next == 0 {
+	if *next >= now {
 		return 0
 	}
-	late := q.clk.Now() - *next
-	if late <= 0 {
-		return 0
-	}
-	n := late / int64(q.gap)
+	n := (now-*next-1)/int64(q.gap) + 1
 	*next += n * int64(q.gap)
 	return uint64(n) * uint64(q.pipeline())
 }
@@ -141,7 +198,7 @@ func (q *requests) missed(id uint64) uint64 {
 // reopen has the connection opened again, after a while.
 func (q *requests) reopen(id uint64, after time.Duration) {
 	switch {
-	case q.over.Load() || q.clk.Now() >= q.until:
+	case q.isOver():
 	case after == 0:
 		q.again <- id // there is room for all
 	default:
@@ -158,8 +215,12 @@ func lastWordsOf(f protocol.Finding) *lastWords {
 	return lost
 }
 
-// lastWords is the finding of a connection that stood: how many requests it had under way at its end.
-type lastWords struct{ asked int }
+// lastWords is the finding of a connection that stood: how many requests it had under way at its end, and whether any before
+// them was answered.
+type lastWords struct {
+	asked    int
+	answered bool
+}
 
 // AppendJSON implements [protocol.Finding]. No record is made of it.
 func (w *lastWords) AppendJSON(dst []byte) []byte { return append(dst, "{}"...) }

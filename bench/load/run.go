@@ -72,21 +72,24 @@ type driver interface {
 	submit(ctx context.Context)
 	// take is called with each outcome, but for those of jobs that were never dialled.
 	take(o *engine.Outcome)
+	// conclude is called behind the last of them.
+	conclude()
 }
 
 // run is one Run.
 type run struct {
-	spec   Spec
-	hooks  Hooks
-	plan   *plan.Plan
-	clk    clock.System
-	limits engine.Limits
-	layer  *secure.Layer // nil: no TLS
-	start  int64         // the moment of Spec.Start
-	rec    *recorder
-	engine *engine.Engine
-	over   atomic.Bool  // nothing is begun any more
-	held   atomic.Int64 // connections that stand
+	spec    Spec
+	hooks   Hooks
+	plan    *plan.Plan
+	clk     clock.System
+	limits  engine.Limits
+	layer   *secure.Layer // nil: no TLS
+	start   int64         // the moment of Spec.Start
+	rec     *recorder
+	engine  *engine.Engine
+	over    atomic.Bool  // nothing is begun any more
+	stopped atomic.Bool  // by the caller, before its time
+	held    atomic.Int64 // connections that stand
 
 	part      result.Part
 	sawMost   int64         // of the memory in RAM
@@ -131,6 +134,7 @@ func (r *run) do(ctx context.Context, d driver) (*result.Part, error) {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	context.AfterFunc(ctx, func() {
+		r.stopped.Store(true)
 		r.over.Store(true)
 		e.Stop()
 	})
@@ -143,6 +147,7 @@ func (r *run) do(ctx context.Context, d driver) (*result.Part, error) {
 	var ticking sync.WaitGroup
 	ticking.Go(func() { r.tick(ended) })
 	r.collect(d)
+	d.conclude()
 	stop()
 	working.Wait()
 	close(ended)
@@ -157,6 +162,10 @@ const schedulePrecision = 50 * time.Microsecond
 
 // drainLimit is how long operations that are under way when the time is over may go on. They count for nothing.
 const drainLimit = 2 * time.Second
+
+// unfinished is why an operation failed that was under way even behind drainLimit. A peer that never answers would look as
+// if it had not been asked otherwise.
+const unfinished = "not over when the time was, nor 2s after"
 
 // collect takes the outcomes until the last.
 func (r *run) collect(d driver) {
@@ -215,9 +224,10 @@ func (r *run) resident() int64 {
 	return u.Resident
 }
 
-// measure says that operations count from now on, for so long.
-func (r *run) measure(length time.Duration) {
-	r.rec.setWindow(r.clk.Now(), length)
+// measure says that operations count from the moment at, which is now, for so long. Who knows both ahead has told the
+// recorder, so that no operation falls between.
+func (r *run) measure(at int64, length time.Duration) {
+	r.rec.setWindow(at, length)
 	r.cpuFrom, _ = usage.CPU()
 	r.measuring = true
 	r.part.Measured = length

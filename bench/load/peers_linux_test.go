@@ -1,0 +1,169 @@
+package load
+
+import (
+	"bufio"
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"sonde/bench/plan"
+	"sonde/bench/result"
+	"sonde/bench/talk"
+	"sonde/internal/testpeer"
+)
+
+// at is a target of a test.
+func at(addr netip.AddrPort) []plan.Target { return []plan.Target{{Addr: addr}} }
+
+// peer is a target that behaves as its kind does.
+func peer(t *testing.T, kind testpeer.Kind, o testpeer.Options) []plan.Target {
+	return at(testpeer.New(t, kind, o).Addr())
+}
+
+// dialogueOf serves connections on loopback until the test ends, each by serve, and closes it behind that.
+func dialogueOf(t *testing.T, serve func(c net.Conn, in *bufio.Reader)) []plan.Target {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer c.Close()
+				serve(c, bufio.NewReader(c))
+			}()
+		}
+	}()
+	return at(netip.MustParseAddrPort(l.Addr().String()))
+}
+
+// http answers HTTP requests by the function, and closes when that returns false.
+func http(t *testing.T, answer func(c net.Conn, n int) (more bool)) []plan.Target {
+	return dialogueOf(t, func(c net.Conn, in *bufio.Reader) {
+		for n := 1; ; n++ {
+			for { // a head
+				line, err := in.ReadString('\n')
+				if err != nil {
+					return
+				}
+				if line == "\r\n" {
+					break
+				}
+			}
+			if !answer(c, n) {
+				return
+			}
+		}
+	})
+}
+
+// say writes text; what comes of it the other end will tell.
+func say(c net.Conn, text string) bool {
+	_, err := io.WriteString(c, text)
+	return err == nil
+}
+
+// reset closes by RST (SO_LINGER with 0, socket(7)).
+func reset(c net.Conn) {
+	_ = c.(*net.TCPConn).SetLinger(0)
+	c.Close()
+}
+
+// do runs the share, and fails the test if it is not over in time, or leaks a socket.
+func do(t *testing.T, ctx context.Context, spec Spec, hooks Hooks, within time.Duration) *result.Part {
+	t.Helper()
+	began := time.Now()
+	spec.Start = began.Add(100 * time.Millisecond) // by when the engine is there
+	p, err := Run(ctx, spec, hooks)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if took := time.Since(began); took > within {
+		t.Errorf("took %v, want at most %v", took, within)
+	}
+	if n := p.Engine.Leaked(); n != 0 || p.Engine.Opened == 0 {
+		t.Errorf("%d sockets opened and %d leaked, want some and none", p.Engine.Opened, n)
+	}
+	total := uint64(0)
+	for i := range p.Intervals {
+		total += p.Intervals[i].Failed
+	}
+	if failed, _ := p.Failures.Total(); failed != total {
+		t.Errorf("%d failures in all and %d in the intervals", failed, total)
+	}
+	return p
+}
+
+// TestMain ends with a look at what the tests have left behind: nothing.
+func TestMain(m *testing.M) {
+	if role := os.Getenv(roleEnv); role != "" {
+		roles[role]()
+		return
+	}
+	flag.Parse()
+	// The tests of faults wait, most of the time.
+	if err := flag.Set("test.parallel", "8"); err != nil {
+		panic(err)
+	}
+	code := m.Run()
+	if left := left(); len(left) > 0 && code == 0 {
+		fmt.Printf("goroutines that are left:\n%s\n", strings.Join(left, "\n\n"))
+		code = 1
+	}
+	os.Exit(code)
+}
+
+// left waits until no goroutine of the engine's or of a load is left, and returns those that stay.
+func left() (stacks []string) {
+	buf := make([]byte, 4<<20)
+	ticker := time.NewTicker(10 * time.Millisecond)
+	defer ticker.Stop()
+	for range 500 {
+		stacks = slices.DeleteFunc(strings.Split(string(buf[:runtime.Stack(buf, true)]), "\n\n"), func(stack string) bool {
+			return !strings.Contains(stack, "sonde/engine.") && !strings.Contains(stack, "sonde/bench/load.(*")
+		})
+		if len(stacks) == 0 {
+			return nil
+		}
+		<-ticker.C
+	}
+	return stacks
+}
+
+// answered is how many operations ended well, those behind the end of the time too.
+func answered(p *result.Part) (n uint64) {
+	for i := range p.Intervals {
+		n += p.Intervals[i].Operations
+	}
+	return n
+}
+
+// wantStatus wants failures of that status alone, at least so many and at most so many.
+func wantStatus(t *testing.T, p *result.Part, status string, least, most uint64) {
+	t.Helper()
+	got := p.Failures.ByStatus()
+	if n := got[status]; n < least || n > most || len(got) != 1 {
+		t.Errorf("got failures %+v, want %d to %d of %s alone", p.Failures, least, most, status)
+	}
+}
+
+// lines is the talk of an echo server, web that of a web server.
+var (
+	lines = talk.Options{Kind: talk.Echo}
+	web   = talk.Options{Kind: talk.HTTP}
+)

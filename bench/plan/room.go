@@ -101,11 +101,8 @@ func (p *Plan) descriptors(machine limits.Limits, loops, processes int) Shortage
 		Allows: each * processes,
 		Limit:  fmt.Sprintf("a process may have %d files open (ulimit -n, getrlimit(2)), of which some are taken", f.Soft),
 	}
-	for _, a := range machine.Advice() { // open files come first, in the order in which they stand in the way
-		if a.Raise != "" {
-			s.Raise = a.Raise
-		}
-		break
+	if advice := machine.Advice(); len(advice) > 0 { // open files come first, in the order in which they stand in the way
+		s.Raise = advice[0].Raise
 	}
 	if processes > 1 {
 		s.Limit = fmt.Sprintf("each of %d processes may have %d files open (ulimit -n, getrlimit(2)), of which some are taken", processes, f.Soft)

@@ -41,7 +41,6 @@ type benchOptions struct {
 	runs       int
 	dryrun     bool
 	out        benchOutputs
-	block      *draw.Block
 }
 
 // Defaults of bench.

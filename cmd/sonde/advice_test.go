@@ -14,9 +14,9 @@ import (
 // exists and is built.
 func TestAdviceNamesFlagsThatExist(t *testing.T) {
 	p := &program{}
-	p.commands = []*command{newScanCommand(p), newServeCommand(p), newProbesCommand(p), newDoctorCommand(p)}
+	p.commands = []*command{newScanCommand(p), newBenchCommand(p), newServeCommand(p), newProbesCommand(p), newDoctorCommand(p)}
 	built := map[string]bool{"--version": true}
-	for _, c := range p.commands {
+	for _, c := range everyCommand(p.commands) {
 		for _, f := range p.listedFlags(c) {
 			built["--"+f.name] = true
 			built["-"+f.short] = f.short != ""
@@ -42,7 +42,7 @@ func TestAdviceNamesFlagsThatExist(t *testing.T) {
 			texts.WriteString(i.text + "\n")
 		}
 	}
-	for _, c := range p.commands {
+	for _, c := range everyCommand(p.commands) {
 		texts.WriteString(strings.Join(c.about, "\n") + "\n")
 		for _, f := range p.listedFlags(c) {
 			texts.WriteString(f.help + "\n")

@@ -5,6 +5,8 @@ package main
 var manDescription = []string{
 	"sonde connects to many targets at once, asks each what a probe asks, and writes one record for each: its status from a closed " +
 		"set of words, whose fault a failure is, and how long each phase took, as sonde saw it and as the kernel did.",
+	"sonde bench makes a load of connections instead, and tells in one report how many stood, how fast they came and answered, what they cost, and how " +
+		"much of each latency was sonde's own.",
 	"Flags stand before or after the other arguments; -- ends them. A value follows its flag as the next argument or behind =; " +
 		"of one-letter flags also directly. No value is cut at commas unless it says LIST.",
 }
@@ -56,15 +58,18 @@ var manStatuses = []item{
 
 var manSignals = []item{
 	{"SIGINT, SIGTERM, SIGHUP", "A scan dials no more, gives what is in flight 10 s to end, cancels the rest, writes the records and exits with 3. A second signal cancels at once."},
+	{"the same, of bench", "A load is ended, and what was done is reported; exit with 3."},
 	{"SIGPIPE", "When the reader of the records has gone, a scan stops as after a signal, writes the metadata and exits with 3. That is no error: only the summary tells of it."},
 }
 
 var manExits = []item{
 	{"0", "Done. Targets that are down are results, not failures."},
-	{"1", "Trouble that ended the run: an input that can't be read, a full disk. What was found until then is written."},
+	{"1", "Trouble that ended the run: an input that can't be read, a full disk. What was found until then is written. Of bench also: this machine has no " +
+		"room for the load, and nothing was opened."},
 	{"2", "The command line can't be meant."},
 	{"3", "Stopped early: by a signal, by --max-runtime, or because the reader of the output has gone."},
-	{"4", "With --fail-on-error: the status of a target was not success."},
+	{"4", "With --fail-on-error: the status of a target was not success, or an operation of a load failed."},
+	{"5", "Of bench with --fail-above: a figure is worse than that of --baseline by more than was allowed."},
 }
 
 var manEnvironment = []item{

@@ -104,9 +104,12 @@ func (p *Plan) descriptors(machine limits.Limits, loops, processes int) Shortage
 	if advice := machine.Advice(); len(advice) > 0 { // open files come first, in the order in which they stand in the way
 		s.Raise = advice[0].Raise
 	}
-	if processes > 1 {
+	switch {
+	case processes == 1:
+		s.Raise = "share the load among processes by --workers auto, or " + s.Raise
+	case processes < MaxWorkers:
 		s.Limit = fmt.Sprintf("each of %d processes may have %d files open (ulimit -n, getrlimit(2)), of which some are taken", processes, f.Soft)
-		s.Raise += ", or more --workers"
+		s.Raise = "take more --workers, or " + s.Raise
 	}
 	if left := f.System - f.SystemInUse; f.System != limits.Unknown && f.SystemInUse != limits.Unknown && left < int64(s.Allows) {
 		s.Allows = int(left)

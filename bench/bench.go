@@ -174,7 +174,7 @@ func (p *Prepared) once(ctx context.Context, spec load.Spec) (*result.Report, er
 	spec.Targets, spec.Sources = p.Plan.Targets(), p.Plan.Sources()
 	spec.Of = spec.Connections
 	spec.Start = clk.Wall(clk.Now()).Add(startDelay(len(p.Shares)))
-	r := &result.Report{Schema: result.Schema, Kind: spec.Kind, Machine: machineOf(p.Machine), Total: &result.Part{}}
+	r := &result.Report{Schema: result.Schema, Kind: spec.Kind, Machine: MachineOf(p.Machine), Total: &result.Part{}}
 	kernel := newKernelGrowth()
 	var err error
 	if len(p.Shares) == 1 {

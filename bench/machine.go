@@ -10,8 +10,8 @@ import (
 	"sonde/internal/kernel/limits"
 )
 
-// machineOf describes this machine.
-func machineOf(l limits.Limits) result.Machine {
+// MachineOf describes this machine, whose limits are l.
+func MachineOf(l limits.Limits) result.Machine {
 	m := result.Machine{OS: runtime.GOOS + "/" + runtime.GOARCH, CPUs: int(l.CPUs), Memory: l.Memory.Total, Go: runtime.Version()}
 	if text, err := os.ReadFile("/proc/sys/kernel/osrelease"); err == nil {
 		m.Kernel = strings.TrimSpace(string(text))

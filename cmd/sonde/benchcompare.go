@@ -8,14 +8,13 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"time"
 
+	"sonde/bench"
 	"sonde/bench/compare"
 	picture "sonde/bench/page"
 	"sonde/bench/plan"
-	"sonde/bench/result"
 	"sonde/bench/transport"
 	"sonde/internal/kernel/limits"
 	"sonde/protocol"
@@ -175,7 +174,10 @@ func (o *benchCompareOptions) run(ctx context.Context, args []string) error {
 		}
 		return err
 	}
-	report.Version, report.Machine = versionWord(), compareMachine()
+	report.Version = versionWord()
+	if machine, err := limits.Read(); err == nil {
+		report.Machine = bench.MachineOf(machine)
+	}
 	if err := o.p.print(compareText(report)); err != nil {
 		return err
 	}
@@ -232,15 +234,6 @@ func (o *benchCompareOptions) load(ctx context.Context, args []string) error {
 		o.cfg.RootPEM = pem
 	}
 	return nil
-}
-
-// compareMachine is what the report tells of this machine.
-func compareMachine() result.Machine {
-	m := result.Machine{OS: runtime.GOOS + "/" + runtime.GOARCH, CPUs: runtime.NumCPU(), Memory: -1, Go: runtime.Version()}
-	if l, err := limits.Read(); err == nil {
-		m.Memory = l.Memory.Total
-	}
-	return m
 }
 
 // write writes the files that were asked for.

@@ -66,7 +66,7 @@ func (p *program) manual() string {
 	m.section("NOT YET")
 	m.paragraph(p.laterText())
 	m.section("SEE ALSO")
-	m.paragraph("tcp(7), connect(2), getrlimit(2), ip(7); the files docs/records.md and docs/glossary.md of the source.")
+	m.paragraph("tcp(7), connect(2), getrlimit(2), ip(7); the files docs/records.md, docs/bench.md and docs/glossary.md of the source.")
 	return m.b.String()
 }
 

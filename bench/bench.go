@@ -84,7 +84,7 @@ func Prepare(c Config) (*Prepared, error) {
 		count = workers.Auto(n, plan.PerProcess(machine, c.Load.Loops))
 	}
 	count = min(count, n)
-	if count > 1 && p.Load.Loops == 0 {
+	if p.Load.Loops == 0 { // now, since a load raises GOMAXPROCS, and the next run would count that
 		p.Load.Loops = max(int(machine.Procs)/count, 1)
 	}
 	p.Shares = split(n, count)

@@ -20,6 +20,7 @@ import (
 //	                         └─ lost: counted, not opened again
 type hold struct {
 	*run
+	began   int64         // when the first was dialled; 0: not yet
 	talk    *talk.Talk    // nil: no heartbeats
 	settled atomic.Uint64 // connections that stand or have failed, each once
 	failed  atomic.Uint64
@@ -69,6 +70,7 @@ const (
 func (h *hold) submit(ctx context.Context) {
 	defer h.engine.Abort()
 	defer func() { // also when it was stopped on the way
+		h.over.Store(true)
 		h.part.HeldAtEnd = uint64(max(h.held.Load(), 0))
 		if h.part.Ramp == 0 {
 			h.ramped()
@@ -77,6 +79,10 @@ func (h *hold) submit(ctx context.Context) {
 	if h.layer != nil {
 		defer debug.SetGCPercent(debug.SetGCPercent(rampGCPercent))
 	}
+	if !wait(ctx, time.Duration(h.start-h.clk.Now())) {
+		return
+	}
+	h.began = h.clk.Now()
 	if h.submitRange(ctx) != nil {
 		return
 	}
@@ -102,12 +108,13 @@ func (h *hold) submit(ctx context.Context) {
 	h.measure(h.clk.Now(), h.spec.Duration)
 	wait(ctx, h.spec.Duration)
 	h.measured()
-	h.over.Store(true)
 }
 
 // ramped notes what stands when all have been opened, or when it was stopped before.
 func (h *hold) ramped() {
-	h.part.Ramp = time.Duration(h.clk.Now() - h.start)
+	if h.began != 0 {
+		h.part.Ramp = time.Duration(h.clk.Now() - h.began)
+	}
 	h.part.Held = uint64(max(h.held.Load(), 0))
 }
 

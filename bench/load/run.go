@@ -129,6 +129,7 @@ func (r *run) do(ctx context.Context, d driver) (*result.Part, error) {
 	if loops := e.Stats().Loops; runtime.GOMAXPROCS(0) <= loops {
 		runtime.GOMAXPROCS(loops + 1) // a sleeping loop keeps a processor, and others have work
 	}
+	debug.FreeOSMemory() // what a run before has left is not ours
 	r.part.Usage.ResidentBefore = r.resident()
 	r.part.Start = r.clk.Wall(r.clk.Now())
 	ctx, stop := context.WithCancel(ctx)

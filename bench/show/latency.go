@@ -67,6 +67,9 @@ func (p *page) percentileTable(title string) {
 
 func (p *page) latencyNotes(peer, service bool) {
 	text := "latency: from when an operation should have begun, so that a peer that stalls hides nothing"
+	if p.r.Kind == result.Hold {
+		text = "latency: from when a heartbeat was sent to the end of its answer"
+	}
 	if peer {
 		text += "; ours: latency less peer, at each percentile"
 	}

@@ -11,10 +11,10 @@ import (
 
 // Above these the figures say more of this machine than of the peer.
 const (
-	oursLimit = 2 * time.Millisecond // p99 of ours of a connect, and of the loop's lag; what the engine is built to keep
-	oursShare = 0.10                 // of the latency at a percentile
-	oursLeast = 50 * time.Microsecond
-	rateShort = 0.99 // of the rate asked for
+	oursLimit = 2 * time.Millisecond   // p99 of ours of a connect, and of the loop's lag; what the engine is built to keep
+	oursShare = 0.10                   // of the latency at a percentile
+	oursLeast = 500 * time.Microsecond // what the timer of an open loop adds is told, and is no reason to warn
+	rateShort = 0.99                   // of the rate asked for
 )
 
 // rates draws the line of time: operations of each second, or connections while there is nothing else.

@@ -42,7 +42,9 @@ const scheduled = uint64(openRate * int64(faultTime) / int64(time.Second))
 // TestRequestFaults asks peers that do not answer. In an open loop every request of the schedule fails, once: those that
 // could not even be sent too.
 func TestRequestFaults(t *testing.T) {
+	t.Parallel()
 	short := engine.Limits{Connect: 150 * time.Millisecond, Read: 150 * time.Millisecond}
+	targets := targetsOf(t)
 	for name, c := range map[string]struct {
 		kind   testpeer.Kind
 		talk   talk.Options
@@ -62,15 +64,14 @@ func TestRequestFaults(t *testing.T) {
 			t.Run(name+"/"+loop, func(t *testing.T) {
 				t.Parallel()
 				spec := spec
-				spec.Targets, spec.Limits = peer(t, c.kind, testpeer.Options{}), c.limits
+				spec.Targets, spec.Limits = targets(c.kind), c.limits
 				p := do(t, context.Background(), spec, Hooks{}, faultWithin)
 				least, most := uint64(1), uint64(math.MaxUint64)
 				if loop == "open" {
 					least, most = scheduled, scheduled
 				}
-				if got := p.Failures.ByStatus(); c.kind == testpeer.CloseAtOnce && got["connection-reset"] > 0 {
-					c.status = "connection-reset" // what was sent behind the close is answered so
-					p.Failures = relabel(p.Failures, "connection-closed", c.status)
+				if c.kind == testpeer.CloseAtOnce { // what was sent behind the close is answered by a reset
+					p.Failures = relabel(p.Failures, "connection-reset", c.status)
 				}
 				wantStatus(t, p, c.status, least, most)
 				if p.Operations != 0 || p.BytesIn != 0 {
@@ -99,6 +100,7 @@ func relabel(list result.Failures, from, to string) (all result.Failures) {
 // TestRequestClosedBeforeAsking has a peer close connections that have nothing to ask yet: they are failures, and not opened again
 // without a pause.
 func TestRequestClosedBeforeAsking(t *testing.T) {
+	t.Parallel()
 	spec := openLoop(peer(t, testpeer.CloseAtOnce, testpeer.Options{}), lines)
 	spec.Requests = atOnce / faultTime.Seconds() // one each
 	p := do(t, context.Background(), spec, Hooks{}, faultWithin)
@@ -109,6 +111,7 @@ func TestRequestClosedBeforeAsking(t *testing.T) {
 
 // TestRequestMortal loses its peer in the middle: what was scheduled is either answered or failed, and none is both.
 func TestRequestMortal(t *testing.T) {
+	t.Parallel()
 	spec := openLoop(peer(t, testpeer.Mortal, testpeer.Options{Life: 2 * faultTime}), lines)
 	spec.Duration = 3 * faultTime
 	p := do(t, context.Background(), spec, Hooks{}, 3*faultWithin)
@@ -127,6 +130,7 @@ func TestRequestMortal(t *testing.T) {
 
 // TestRequestBack has a peer come back: what waited for that is the peer's, not ours.
 func TestRequestBack(t *testing.T) {
+	t.Parallel()
 	first := testpeer.New(t, testpeer.Mortal, testpeer.Options{Life: 100 * time.Millisecond})
 	back := make(chan struct{})
 	time.AfterFunc(200*time.Millisecond, func() {
@@ -152,6 +156,7 @@ func TestRequestBack(t *testing.T) {
 
 // TestRequestFull asks a peer that takes half of the connections.
 func TestRequestFull(t *testing.T) {
+	t.Parallel()
 	spec := openLoop(peer(t, testpeer.Full, testpeer.Options{Accepts: atOnce / 2}), lines)
 	p := do(t, context.Background(), spec, Hooks{}, faultWithin)
 	failed, _ := p.Failures.Total()
@@ -167,6 +172,7 @@ func TestRequestFull(t *testing.T) {
 
 // TestRequestStatus counts an answer that is not wanted as a failure of its own, and keeps the connection.
 func TestRequestStatus(t *testing.T) {
+	t.Parallel()
 	what := web
 	what.HTTP.Path = "/status/503"
 	p := do(t, context.Background(), openLoop(peer(t, testpeer.HTTP, testpeer.Options{}), what), Hooks{}, faultWithin)
@@ -180,6 +186,7 @@ const page = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n"
 
 // TestRequestConnectionClose asks web servers that close behind an answer, in words or without.
 func TestRequestConnectionClose(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		answer   func(c net.Conn, n int) bool
 		each     uint64 // requests on a connection
@@ -224,6 +231,7 @@ func TestRequestConnectionClose(t *testing.T) {
 
 // TestRequestResetInAnswer has each third answer cut off by a reset.
 func TestRequestResetInAnswer(t *testing.T) {
+	t.Parallel()
 	targets := http(t, func(c net.Conn, n int) bool {
 		if n < 3 {
 			return say(c, page+"\r\nok")
@@ -241,6 +249,7 @@ func TestRequestResetInAnswer(t *testing.T) {
 
 // TestRequestTooSlow asks twice what the peer can do: what the schedule had and was not sent by the end is told.
 func TestRequestTooSlow(t *testing.T) {
+	t.Parallel()
 	targets := dialogueOf(t, func(c net.Conn, in *bufio.Reader) {
 		pace := time.NewTicker(drainLimit)
 		defer pace.Stop()
@@ -261,11 +270,13 @@ func TestRequestTooSlow(t *testing.T) {
 
 // TestRequestStopped is stopped in the middle: nothing of what was not due yet fails.
 func TestRequestStopped(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name string
 		spec Spec
 	}{{"closed", closedLoop(nil, lines)}, {"open", openLoop(nil, lines)}} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			spec := c.spec
 			spec.Targets, spec.Duration = peer(t, testpeer.Echo, testpeer.Options{}), time.Hour
 			ctx, stop := context.WithCancel(context.Background())
@@ -283,7 +294,9 @@ func TestRequestStopped(t *testing.T) {
 
 // TestHandshakeFaults shakes hands with peers that do not.
 func TestHandshakeFaults(t *testing.T) {
+	t.Parallel()
 	short := engine.Limits{Connect: 150 * time.Millisecond, Handshake: 150 * time.Millisecond}
+	targets := targetsOf(t)
 	plain := func(s *Spec) {}
 	tls := func(s *Spec) { s.TLS = &TLS{Insecure: true} }
 	for name, c := range map[string]struct {
@@ -305,7 +318,7 @@ func TestHandshakeFaults(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			spec := Spec{Kind: result.Handshake, Targets: peer(t, c.kind, testpeer.Options{}), Connections: atOnce, Duration: faultTime,
+			spec := Spec{Kind: result.Handshake, Targets: targets(c.kind), Connections: atOnce, Duration: faultTime,
 				Limits: c.limits, Dials: 200}
 			c.over(&spec)
 			p := do(t, context.Background(), spec, Hooks{}, faultWithin)
@@ -319,6 +332,7 @@ func TestHandshakeFaults(t *testing.T) {
 
 // TestHandshakePartly loses its peer in the middle, or has one that takes so many.
 func TestHandshakePartly(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		kind    testpeer.Kind
 		options testpeer.Options
@@ -342,6 +356,7 @@ func TestHandshakePartly(t *testing.T) {
 
 // TestHoldFaults holds what can be held of peers that are faulty.
 func TestHoldFaults(t *testing.T) {
+	t.Parallel()
 	short := engine.Limits{Connect: 150 * time.Millisecond, Read: longer / 3}
 	for name, c := range map[string]struct {
 		kind            testpeer.Kind
@@ -390,6 +405,7 @@ func TestHoldFaults(t *testing.T) {
 
 // TestHoldHeartbeatFaults holds connections whose heartbeats fail in the ways that a peer has.
 func TestHoldHeartbeatFaults(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		talk   talk.Options
 		answer func(c net.Conn, n int) bool
@@ -419,8 +435,10 @@ func TestHoldHeartbeatFaults(t *testing.T) {
 
 // TestHoldStopped is stopped while it opens and while it holds: what stood is told.
 func TestHoldStopped(t *testing.T) {
+	t.Parallel()
 	for _, when := range []string{"ramp", "barrier", "hold"} {
 		t.Run(when, func(t *testing.T) {
+			t.Parallel()
 			ctx, stop := context.WithCancel(context.Background())
 			defer stop()
 			spec := Spec{Kind: result.Hold, Targets: peer(t, testpeer.Echo, testpeer.Options{}), Connections: 100, Duration: time.Hour}

@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -27,6 +28,20 @@ func at(addr netip.AddrPort) []plan.Target { return []plan.Target{{Addr: addr}} 
 // peer is a target that behaves as its kind does.
 func peer(t *testing.T, kind testpeer.Kind, o testpeer.Options) []plan.Target {
 	return at(testpeer.New(t, kind, o).Addr())
+}
+
+// targetsOf starts peers that a test's cases share, which saves time: to fill an accept queue takes thousands of connections.
+func targetsOf(t *testing.T) func(testpeer.Kind) []plan.Target {
+	var mu sync.Mutex
+	started := make(map[testpeer.Kind][]plan.Target)
+	return func(kind testpeer.Kind) []plan.Target {
+		mu.Lock()
+		defer mu.Unlock()
+		if started[kind] == nil {
+			started[kind] = peer(t, kind, testpeer.Options{})
+		}
+		return slices.Clone(started[kind]) // a plan keeps what it is given
+	}
 }
 
 // dialogueOf serves connections on loopback until the test ends, each by serve, and closes it behind that.

@@ -66,8 +66,12 @@ func (p *Prepared) search(ctx context.Context) (*result.Report, error) {
 		if err != nil {
 			return nil, err
 		}
+		last = r
+		if r.Stopped != "" {
+			break // half a trial tells nothing
+		}
 		t := p.judge(r, rate)
-		trials, last = append(trials, t), r
+		trials = append(trials, t)
 		words := "breaks"
 		if t.Kept {
 			words = "keeps"
@@ -77,6 +81,10 @@ func (p *Prepared) search(ctx context.Context) (*result.Report, error) {
 			kept, best = rate, r
 		} else {
 			broken = rate
+		}
+		if r.Total.Operations == 0 {
+			p.tell("nothing ended well at all: a lower rate won't change that")
+			break
 		}
 		switch {
 		case broken == 0:

@@ -19,6 +19,10 @@ func (e *MismatchError) Error() string { return "the baseline is of another load
 // unmeasured are settings that change nothing of a single run.
 var unmeasured = []string{"runs"}
 
+// Check tells before a load is run whether its report can be compared with old: it returns a *MismatchError if not. Of new it
+// looks at Schema, Kind and Config.
+func Check(old, new *result.Report) error { return sameLoad(old, new) }
+
 // sameLoad returns what keeps the reports from being of one load, nil if nothing does.
 func sameLoad(old, new *result.Report) error {
 	switch {

@@ -80,12 +80,16 @@ func (h *handshakes) conclude() {}
 
 // take counts an outcome.
 func (h *handshakes) take(o *engine.Outcome) {
-	if o.Cause == engine.Cancelled || !h.isSuccess(o) {
+	switch {
+	case o.Cause == engine.Cancelled && o.Total < drainLimit: // of a series, which has no next connection at the end
+		return
+	case o.Cause == engine.Cancelled:
 		f := h.failure(o, 1)
-		if o.Cause == engine.Cancelled {
-			f.Text = unfinished
-		}
+		f.Text = unfinished
 		h.rec.fail(o.ID, f)
+		return
+	case !h.isSuccess(o):
+		h.rec.fail(o.ID, h.failure(o, 1))
 		return
 	}
 	h.rec.opened(o.ID)

@@ -14,6 +14,9 @@ import (
 	"sonde/target"
 )
 
+// ErrUnlike says that an address is named twice, over TLS and not, or with two paths: one load can't be both.
+var ErrUnlike = errors.New("named twice, and not alike")
+
 // ErrNoTarget says that what was named gives no target.
 var ErrNoTarget = errors.New("there is no target")
 
@@ -54,16 +57,22 @@ func Load(ctx context.Context, o Options) (*Plan, error) {
 		return nil, err
 	}
 	var targets []Target
-	seen := make(map[netip.AddrPort]bool)
+	seen := make(map[netip.AddrPort]*target.Target)
 	for i := range named {
 		for _, addr := range addrs[i] {
 			t := named[i]
 			t.Addr = addr
 			at := netip.AddrPortFrom(addr, t.Port)
-			if seen[at] || o.Exclude != nil && o.Exclude.Contains(addr) {
+			if o.Exclude != nil && o.Exclude.Contains(addr) {
 				continue
 			}
-			seen[at] = true
+			if other := seen[at]; other != nil {
+				if other.TLS != t.TLS || other.Path != t.Path {
+					return nil, fmt.Errorf("%v is %w", at, ErrUnlike)
+				}
+				continue
+			}
+			seen[at] = &named[i]
 			targets = append(targets, Target{Addr: at, Domain: t.Domain, TLS: t.TLS, Path: t.Path})
 		}
 	}

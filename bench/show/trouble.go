@@ -149,7 +149,7 @@ func advise(s report.Status) string {
 	case report.ApplicationError:
 		return "the peer answered, but not with what was wanted: the text says what it gave"
 	case report.Cancelled:
-		return "the load was stopped before these were done: they say nothing about the target"
+		return "the load's time was over before these were done, and 2 s more did not help: the peer does not answer, or not as fast as it is asked"
 	case report.LocalError:
 		return "this machine refused, or a worker process died: the text says which; the usual causes are memory, firewall rules and " +
 			"routes (`sonde doctor`)"

@@ -68,6 +68,9 @@ func (o *benchOptions) run(ctx context.Context, args []string) error {
 	if err := o.out.check(); err != nil {
 		return err
 	}
+	if o.promise != nil && o.runs > 1 {
+		return &usageError{"--find-rate and --runs don't go together", "--find-rate looks at one run for each rate; --runs repeats a load at a rate that is known"}
+	}
 	cfg, err := o.config(ctx, args)
 	if err != nil {
 		return err
@@ -157,6 +160,9 @@ func usageOfTarget(err error) error {
 	if errors.Is(err, plan.ErrNoTarget) {
 		return &usageError{"there is no target", "name one, as in 127.0.0.1:8080 or http://127.0.0.1:8080/"}
 	}
+	if errors.Is(err, plan.ErrUnlike) {
+		return &usageError{err.Error(), "a load is over TLS or is not, and asks for one path: --tls and --http-path say which"}
+	}
 	var bad *target.InputError
 	if errors.As(err, &bad) {
 		return &usageError{bad.Error(), "a load wants every one of its targets"}
@@ -167,9 +173,16 @@ func usageOfTarget(err error) error {
 // spec is the load for all processes together.
 func (o *benchOptions) spec(p *plan.Plan) (*load.Spec, error) {
 	s, first := &o.scan, p.Targets()[0]
-	for i, t := range p.Targets() {
+	for _, t := range p.Targets() {
 		if t.TLS != first.TLS && !s.cfg.TLS {
-			return nil, &usageError{fmt.Sprintf("%v wants TLS and %v does not", p.Targets()[max(i, 0)].Addr, first.Addr), "a load is over TLS or is not: --tls has all of it be"}
+			with, without := t, first
+			if first.TLS {
+				with, without = first, t
+			}
+			return nil, &usageError{fmt.Sprintf("%v wants TLS and %v does not", with.Addr, without.Addr), "a load is over TLS or is not: --tls has all of it be"}
+		}
+		if o.kind == result.Request && t.Path != first.Path && o.talk.HTTP.Path == "" && o.message == "" {
+			return nil, &usageError{fmt.Sprintf("%v and %v are named with two paths", first.Addr, t.Addr), "a load asks for one path: --http-path says which"}
 		}
 	}
 	spec := &load.Spec{

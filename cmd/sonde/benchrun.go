@@ -133,6 +133,10 @@ func (o *benchOptions) measure(ctx context.Context, prepared *bench.Prepared) er
 		if old, err = readReport(o.out.baseline); err != nil {
 			return err
 		}
+		planned := &result.Report{Schema: result.Schema, Kind: o.kind, Config: o.settings(prepared)}
+		if err := baseline.Check(old, planned); err != nil {
+			return &usageError{fmt.Sprintf("compare with %s: %v", o.out.baseline, err), "give the flags that the baseline was made with, as its \"command\" has them"}
+		}
 	}
 	live := o.newLive()
 	if live != nil {
@@ -202,6 +206,9 @@ func (o *benchOptions) report(r, old *result.Report) error {
 		return err
 	}
 	failed, _ := r.Total.Failures.Total()
+	if err := deaths(r.Workers); err != nil {
+		return err
+	}
 	switch {
 	case r.Stopped != "":
 		return exitStatus(exitStopped)
@@ -211,6 +218,21 @@ func (o *benchOptions) report(r, old *result.Report) error {
 		return exitStatus(exitFailures)
 	}
 	return nil
+}
+
+// deaths says how many workers died, if any did: what they did is not all there.
+func deaths(workers []result.Worker) error {
+	dead, connections := 0, uint64(0)
+	for _, w := range workers {
+		if w.Error != "" {
+			dead++
+			connections += w.Connections
+		}
+	}
+	if dead == 0 {
+		return nil
+	}
+	return fmt.Errorf("%d of %d workers died: their %d connections count as local-error", dead, len(workers), connections)
 }
 
 // compare tells how r differs from old, if there is one, and whether it is worse than --fail-above allows.

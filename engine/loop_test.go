@@ -204,3 +204,22 @@ func TestStopBeforeFinish(t *testing.T) {
 		t.Error("not over though the inbox is finished")
 	}
 }
+
+// TestSpread has the first heartbeats of connections that were opened together come evenly over their interval.
+func TestSpread(t *testing.T) {
+	const connections, parts = 10_000, 10
+	const interval = 60 * time.Second
+	var in [parts]int
+	for id := range uint64(connections) {
+		at := spread(id, interval)
+		if at <= 0 || at > interval {
+			t.Fatalf("connection %d beats first after %v, want more than 0 and at most %v", id, at, interval)
+		}
+		in[(at-1)*parts/interval]++
+	}
+	for i, n := range in {
+		if n < connections/parts*99/100 || n > connections/parts*101/100 {
+			t.Errorf("%d connections beat first in tenth %d of the interval, want %d", n, i, connections/parts)
+		}
+	}
+}

@@ -172,8 +172,12 @@ func (w *world) differsKept(o *Outcome, answered int, end keptEnd) string {
 		if len(job.exchanges) != answered+1 {
 			return fmt.Sprintf("%d exchanges, want %d", len(job.exchanges), answered+1)
 		}
-		if gap := last.openedAt - job.exchanges[answered-1].concludedAt; gap < int64(worldHeartbeat) || gap > int64(worldHeartbeat)+w.slack() {
-			return fmt.Sprintf("a heartbeat %v after the exchange before, want %v", time.Duration(gap), worldHeartbeat)
+		want := worldHeartbeat
+		if answered == 1 {
+			want = spread(uint64(o.ID), worldHeartbeat)
+		}
+		if gap := last.openedAt - job.exchanges[answered-1].concludedAt; gap < int64(want) || gap > int64(want)+w.slack() {
+			return fmt.Sprintf("a heartbeat %v after the exchange before, want %v", time.Duration(gap), want)
 		}
 	case keptClosed:
 		ok = o.Cause == PeerClosed && o.State == Idle || o.Cause == Answered && o.Conclusion.Verdict == protocol.Closed && o.State == Active ||

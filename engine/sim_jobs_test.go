@@ -121,6 +121,9 @@ func (w *world) chatJob(rng *rand.Rand, id int) (simJob, simkernel.Script) {
 		for i := range job.talk.turns {
 			t := &job.talk.turns[i]
 			t.pause = 0
+			if w.options.ReceiveBuffer > bytesPerWake { // so that one wake may find more than a connection's share
+				t.hear = bytes.Repeat(t.hear, max(1, protocol.MaxFrameSize/len(t.hear)))
+			}
 			if i > 0 {
 				t.send = nil // so that one wake may find all the answers
 			}

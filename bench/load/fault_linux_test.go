@@ -5,6 +5,7 @@ import (
 	"context"
 	"math"
 	"net"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -131,7 +132,9 @@ func TestRequestMortal(t *testing.T) {
 // TestRequestBack has a peer come back: what waited for that is the peer's, not ours.
 func TestRequestBack(t *testing.T) {
 	t.Parallel()
-	first := testpeer.New(t, testpeer.Mortal, testpeer.Options{Life: 100 * time.Millisecond})
+	// On an address of its own no other test takes the port in between, and no dial meets itself.
+	own := netip.MustParseAddrPort("127.61.4.7:0")
+	first := testpeer.New(t, testpeer.Mortal, testpeer.Options{Addr: own, Life: 100 * time.Millisecond})
 	back := make(chan struct{})
 	time.AfterFunc(200*time.Millisecond, func() {
 		defer close(back)

@@ -26,7 +26,7 @@ import (
 func at(addr netip.AddrPort) []plan.Target { return []plan.Target{{Addr: addr}} }
 
 // peer is a target that behaves as its kind does.
-func peer(t *testing.T, kind testpeer.Kind, o testpeer.Options) []plan.Target {
+func peer(t testing.TB, kind testpeer.Kind, o testpeer.Options) []plan.Target {
 	return at(testpeer.New(t, kind, o).Addr())
 }
 
@@ -45,7 +45,7 @@ func targetsOf(t *testing.T) func(testpeer.Kind) []plan.Target {
 }
 
 // dialogueOf serves connections on loopback until the test ends, each by serve, and closes it behind that.
-func dialogueOf(t *testing.T, serve func(c net.Conn, in *bufio.Reader)) []plan.Target {
+func dialogueOf(t testing.TB, serve func(c net.Conn, in *bufio.Reader)) []plan.Target {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -68,7 +68,7 @@ func dialogueOf(t *testing.T, serve func(c net.Conn, in *bufio.Reader)) []plan.T
 }
 
 // http answers HTTP requests by the function, and closes when that returns false.
-func http(t *testing.T, answer func(c net.Conn, n int) (more bool)) []plan.Target {
+func http(t testing.TB, answer func(c net.Conn, n int) (more bool)) []plan.Target {
 	return dialogueOf(t, func(c net.Conn, in *bufio.Reader) {
 		for n := 1; ; n++ {
 			for { // a head
@@ -100,7 +100,7 @@ func reset(c net.Conn) {
 }
 
 // do runs the share, and fails the test if it is not over in time, or leaks a socket.
-func do(t *testing.T, ctx context.Context, spec Spec, hooks Hooks, within time.Duration) *result.Part {
+func do(t testing.TB, ctx context.Context, spec Spec, hooks Hooks, within time.Duration) *result.Part {
 	t.Helper()
 	began := time.Now()
 	spec.Start = began.Add(100 * time.Millisecond) // by when the engine is there
@@ -160,6 +160,34 @@ func left() (stacks []string) {
 	return stacks
 }
 
+// tries is how many a test of times has.
+const tries = 6
+
+// tried tries a check whose timing a busy machine can spoil until nothing is wrong; a fault of ours spoils all tries. What must
+// hold on any machine, the check tells by Fatalf.
+func tried(t *testing.T, check func(t testing.TB)) {
+	t.Helper()
+	for n := 1; ; n++ {
+		a := try{TB: t}
+		if check(&a); a.wrong == "" {
+			return
+		}
+		if n == tries {
+			t.Fatalf("wrong in each of %d tries, the last: %s", tries, a.wrong)
+		}
+		t.Log(a.wrong)
+	}
+}
+
+// try is a try of tried.
+type try struct {
+	testing.TB
+	wrong string
+}
+
+// Errorf notes what is wrong.
+func (a *try) Errorf(format string, args ...any) { a.wrong += fmt.Sprintf(format, args...) + "; " }
+
 // answered is how many operations ended well, those behind the end of the time too.
 func answered(p *result.Part) (n uint64) {
 	for i := range p.Intervals {
@@ -169,7 +197,7 @@ func answered(p *result.Part) (n uint64) {
 }
 
 // wantStatus wants failures of that status alone, at least so many and at most so many.
-func wantStatus(t *testing.T, p *result.Part, status string, least, most uint64) {
+func wantStatus(t testing.TB, p *result.Part, status string, least, most uint64) {
 	t.Helper()
 	got := p.Failures.ByStatus()
 	if n := got[status]; n < least || n > most || len(got) != 1 {

@@ -12,6 +12,7 @@ import (
 	"sonde/bench/talk"
 	"sonde/engine"
 	"sonde/protocol"
+	"sonde/report"
 )
 
 // requests asks over kept connections, again and again: each connection as soon as it has its answer (closed loop), or by a
@@ -24,7 +25,7 @@ type requests struct {
 	until int64                     // when the last request goes out
 	next  []int64                   // of each connection, when its next request is due. Its loop or the collector has it, never both.
 	again chan uint64               // connections to open again
-	down  map[uint64]result.Failure // connections whose last end was a failure, and what it was; the collector's
+	down  map[uint64]result.Failure // connections that ended, and why the last time; the collector's
 	ended atomic.Int64              // when it was stopped before its time; else far off
 	atEnd sync.Once                 // of noteEnd
 }
@@ -45,6 +46,8 @@ func newRequests(r *run) (*requests, error) {
 		q.next = make([]int64, r.spec.Connections)
 		for i := range q.next {
 			q.next[i] = r.start + int64(float64(r.spec.First+uint64(i))/float64(of)*float64(q.gap))
+			id := r.spec.First + uint64(i) // until it is heard of:
+			q.down[id] = unsent(result.Failure{State: engine.Init.String(), Example: r.plan.Target(id).Addr.String()})
 		}
 	}
 	q.ended.Store(math.MaxInt64)
@@ -140,12 +143,24 @@ func (q *requests) take(o *engine.Outcome) {
 			q.fail(o.ID, f, q.cost(o.ID, lost))
 		}
 	case lost != nil && lost.asked == 0 && (lost.answered || q.isOver()): // between two requests, or behind its last
+		if f.Status == report.Success.String() { // by its own last word
+			f = unsent(f)
+		}
+		if !q.stopped.Load() {
+			q.down[o.ID] = f // if it is not dialled again
+		}
 		q.reopen(o.ID, 0)
 	default:
 		q.fail(o.ID, f, q.cost(o.ID, lost))
 		q.down[o.ID] = f
 		q.reopen(o.ID, redialAfter)
 	}
+}
+
+// unsent is f as the failure of requests whose connection was not dialled in time.
+func unsent(f result.Failure) result.Failure {
+	f.Status, f.Side, f.Text = report.Cancelled.String(), report.SideLocal.String(), "due, but the time was over before it had a connection"
+	return f
 }
 
 // isOver reports whether no request is to be sent any more.
@@ -172,7 +187,7 @@ func (q *requests) fail(id uint64, f result.Failure, count uint64) {
 	}
 }
 
-// conclude counts what the schedules of connections that were down at the end have missed since they were last tried.
+// conclude counts what the schedules of connections that were down at the end have missed since they ended.
 func (q *requests) conclude() {
 	for id, f := range q.down {
 		q.fail(id, f, q.missed(id))

@@ -508,7 +508,8 @@ func TestCloseLeavesNothing(t *testing.T) {
 		t.Run(how, func(t *testing.T) {
 			ctx, cancel := context.WithCancel(context.Background())
 			defer cancel()
-			f, err := Start(ctx, Config{Kinds: kinds, Delay: time.Hour})
+			// On an address of its own no other test takes a port of it behind its end.
+			f, err := Start(ctx, Config{Host: netip.MustParseAddr("127.61.4.9"), Kinds: kinds, Delay: time.Hour})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -4,6 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"math"
+	"slices"
 
 	"sonde/bench/load"
 	"sonde/bench/result"
@@ -71,14 +74,15 @@ type crew struct {
 	told   []int // of each worker, the index behind the last interval it told of
 	ended  []bool
 	ramped []bool
-	next   int  // the interval to be handed on next
-	held   bool // all were told to hold
+	open   map[int]*result.IntervalSum // intervals of which not all have told, by their index
+	held   bool                        // all were told to hold
 }
 
 // together does it in worker processes.
 func (p *Prepared) together(ctx context.Context, spec load.Spec, r *result.Report, kernel *kernelGrowth) error {
 	n := len(p.Shares)
-	c := &crew{p: p, report: r, kernel: kernel, told: make([]int, n), ended: make([]bool, n), ramped: make([]bool, n)}
+	c := &crew{p: p, report: r, kernel: kernel, told: make([]int, n), ended: make([]bool, n), ramped: make([]bool, n),
+		open: make(map[int]*result.IntervalSum)}
 	first := uint64(0)
 	assignments := make([][]byte, n)
 	for i, share := range p.Shares {
@@ -123,7 +127,7 @@ func (c *crew) hear(e workers.Event) {
 	case workers.Death:
 		c.ended[e.Worker] = true
 		c.report.Total.Merge(&result.Part{Wanted: c.shares[e.Worker], Failures: result.Failures{{
-			Status: "local-error", Side: "local", State: "INIT", Count: c.shares[e.Worker], Lost: c.ramped[e.Worker],
+			Status: "local-error", Side: "local", Count: c.shares[e.Worker], Lost: c.ramped[e.Worker],
 			Text: fmt.Sprintf("worker process %d died: %v", e.Worker, e.Err),
 		}}})
 		c.p.tell("worker process %d died with its %d connections: %v", e.Worker, c.shares[e.Worker], e.Err)
@@ -149,7 +153,11 @@ func (c *crew) message(e workers.Message) {
 		return
 	}
 	if m.Interval != nil {
-		c.report.Total.AddInterval(m.Interval)
+		if sum := c.open[m.Interval.Index]; sum != nil {
+			sum.Add(m.Interval)
+		} else {
+			c.open[m.Interval.Index] = result.NewIntervalSum(m.Interval)
+		}
 		c.told[e.Worker] = m.Interval.Index + 1
 	}
 	if m.Ramped != nil {
@@ -172,21 +180,23 @@ func (c *crew) holdWhenAllStand() {
 	_ = c.group.Broadcast([]byte(holdCommand)) // one that has ended needs it no more
 }
 
-// handOn hands on the intervals that all have told of.
+// handOn takes the intervals that all have told of into the report, and hands them on.
 func (c *crew) handOn() {
-	if c.p.Interval == nil {
-		return
-	}
-	least := -1
+	least := math.MaxInt
 	for i, told := range c.told {
-		if !c.ended[i] && (least < 0 || told < least) {
-			least = told
+		if !c.ended[i] {
+			least = min(least, told)
 		}
 	}
-	for i := range c.report.Total.Intervals {
-		if in := &c.report.Total.Intervals[i]; in.Index >= c.next && in.Index < least {
+	for _, index := range slices.Sorted(maps.Keys(c.open)) {
+		if index >= least {
+			return
+		}
+		in := c.open[index].Interval()
+		delete(c.open, index)
+		c.report.Total.AddInterval(in)
+		if c.p.Interval != nil {
 			c.p.Interval(in)
-			c.next = in.Index + 1
 		}
 	}
 }

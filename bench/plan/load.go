@@ -67,23 +67,30 @@ func Load(ctx context.Context, o Options) (*Plan, error) {
 				continue
 			}
 			if other := seen[at]; other != nil {
-				if other.TLS != t.TLS || other.Path != t.Path {
+				if other.TLS != t.TLS || other.Path != t.Path || isRedis(other) != isRedis(&t) {
 					return nil, fmt.Errorf("%v is %w", at, ErrUnlike)
 				}
 				continue
 			}
 			seen[at] = &named[i]
-			targets = append(targets, Target{Addr: at, Domain: t.Domain, TLS: t.TLS, Path: t.Path})
+			targets = append(targets, Target{Addr: at, Domain: t.Domain, TLS: t.TLS, Redis: isRedis(&t), Path: t.Path})
 		}
 	}
 	return New(targets, o.Sources)
 }
 
-// schemes are those of URLs that a load takes, with their usual ports (RFC 9110 s.4.2). Each is named as its scheme.
+// schemes are those of URLs that a load takes, with their usual ports (RFC 9110 s.4.2; IANA's list of URI schemes). Each is
+// named as what is spoken.
 var schemes = map[string]target.Choice{
-	"http":  {Name: "http", Port: 80},
-	"https": {Name: "https", Port: 443, TLS: true},
+	"http":   {Name: "http", Port: 80},
+	"https":  {Name: "http", Port: 443, TLS: true},
+	"redis":  {Name: redis, Port: 6379},
+	"rediss": {Name: redis, Port: 6379, TLS: true},
 }
+
+const redis = "redis"
+
+func isRedis(t *target.Target) bool { return t.Probe == redis }
 
 // read reads the targets, with names not resolved.
 func read(ctx context.Context, o Options) (named []target.Target, err error) {
@@ -108,7 +115,7 @@ func read(ctx context.Context, o Options) (named []target.Target, err error) {
 		case err != nil:
 			return nil, fmt.Errorf("read the targets: %w", err)
 		default:
-			if _, isURL := schemes[t.Probe]; isURL && t.Path == "" {
+			if t.Probe == schemes["http"].Name && t.Path == "" {
 				t.Path = "/" // RFC 9110 s.4.2.3: it is the same, and says that there was a URL
 			}
 			named = append(named, t)

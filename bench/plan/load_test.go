@@ -17,6 +17,8 @@ func TestLoadURLs(t *testing.T) {
 		"usual port":          {"http://192.0.2.7", Target{Addr: netip.MustParseAddrPort("192.0.2.7:80"), Path: "/"}},
 		"port, path, query":   {"http://192.0.2.7:8080/a?b=c", Target{Addr: netip.MustParseAddrPort("192.0.2.7:8080"), Path: "/a?b=c"}},
 		"over TLS":            {"https://[2001:db8::7]/", Target{Addr: netip.MustParseAddrPort("[2001:db8::7]:443"), TLS: true, Path: "/"}},
+		"Redis":               {"redis://192.0.2.7", Target{Addr: netip.MustParseAddrPort("192.0.2.7:6379"), Redis: true}},
+		"Redis over TLS":      {"rediss://192.0.2.7:6380", Target{Addr: netip.MustParseAddrPort("192.0.2.7:6380"), TLS: true, Redis: true}},
 		"no URL, no path":     {"192.0.2.7:8080", Target{Addr: netip.MustParseAddrPort("192.0.2.7:8080")}},
 		"the flag's own port": {"192.0.2.7", Target{Addr: netip.MustParseAddrPort("192.0.2.7:1234")}},
 	}

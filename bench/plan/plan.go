@@ -31,9 +31,10 @@ type Target struct {
 	Addr netip.AddrPort `json:"addr"`
 	// Domain is the name as the user gave it, empty for a bare address.
 	Domain string `json:"domain,omitempty"`
-	// TLS says that its URL wants it, Path is that of its URL, empty without one.
-	TLS  bool   `json:"tls,omitempty"`
-	Path string `json:"path,omitempty"`
+	// TLS says that its URL wants it, Redis that it is one of Redis; Path is that of an HTTP URL, empty without one.
+	TLS   bool   `json:"tls,omitempty"`
+	Redis bool   `json:"redis,omitempty"`
+	Path  string `json:"path,omitempty"`
 
 	remote socket.Addr
 }

@@ -124,13 +124,20 @@ func (p *Plan) ports(machine limits.Limits) Shortage {
 	each, pairs := machine.PortBudget(1), p.Pairs()
 	s := Shortage{
 		Allows: min(each, MaxPerPair) * pairs,
-		Limit: fmt.Sprintf("each pair of source address and target carries at most %d connections, beyond which each connect costs many times more, and there are %d pairs",
-			MaxPerPair, pairs),
+		Limit: fmt.Sprintf("each pair of source address and target carries at most %d connections, beyond which each connect costs many times more, and %s",
+			MaxPerPair, thereAre(pairs)),
 		Raise: "name more targets (a block of addresses), or more source addresses by --source-ip",
 	}
 	if each < MaxPerPair {
-		s.Limit = fmt.Sprintf("the kernel has %d local ports for each pair of source address and target (net.ipv4.ip_local_port_range), and there are %d pairs", each, pairs)
+		s.Limit = fmt.Sprintf("the kernel has %d local ports for each pair of source address and target (net.ipv4.ip_local_port_range), and %s", each, thereAre(pairs))
 		s.Raise += ", or raise it: sysctl -w net.ipv4.ip_local_port_range='10240 65535'"
 	}
 	return s
+}
+
+func thereAre(pairs int) string {
+	if pairs == 1 {
+		return "there is 1 pair"
+	}
+	return fmt.Sprintf("there are %d pairs", pairs)
 }

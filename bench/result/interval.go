@@ -41,7 +41,44 @@ func (p *Part) AddInterval(other *Interval) {
 		p.Intervals = slices.Insert(p.Intervals, at, *other)
 		return
 	}
-	p.Intervals[at].merge(other)
+	sum := NewIntervalSum(&p.Intervals[at])
+	sum.Add(other)
+	p.Intervals[at] = *sum.Interval()
+}
+
+// IntervalSum adds up what several processes have to say of one interval. A latency is encoded once, when all are there: to do so
+// for each of fifty processes each second would keep a core busy. It belongs to one goroutine. Make one with [NewIntervalSum].
+type IntervalSum struct {
+	sum     Interval
+	latency *histogram.Histogram
+}
+
+// NewIntervalSum begins with the interval i, which it does not keep.
+func NewIntervalSum(i *Interval) *IntervalSum {
+	s := &IntervalSum{sum: *i, latency: histogram.New()}
+	s.sum.Latency = nil
+	s.addLatency(i)
+	return s
+}
+
+// Add adds what another process has to say.
+func (s *IntervalSum) Add(i *Interval) {
+	s.sum.merge(i)
+	s.addLatency(i)
+}
+
+// addLatency leaves out what can't be read.
+func (s *IntervalSum) addLatency(i *Interval) {
+	if h, err := i.Latency.Histogram(); err == nil {
+		s.latency.Merge(h)
+	}
+}
+
+// Interval returns the sum so far.
+func (s *IntervalSum) Interval() *Interval {
+	i := s.sum
+	i.Latency = s.latency.Compact()
+	return &i
 }
 
 func (i *Interval) merge(o *Interval) {
@@ -52,7 +89,6 @@ func (i *Interval) merge(o *Interval) {
 	i.Operations += o.Operations
 	i.Failed += o.Failed
 	i.WarmUp = i.WarmUp || o.WarmUp
-	i.Latency = i.Latency.Plus(o.Latency)
 	i.CPU += o.CPU
 	i.Resident = sumKnown(i.Resident, o.Resident)
 }

@@ -18,6 +18,7 @@ const sparkSeconds = 60
 // second. All methods are safe for concurrent use; errors of the output have nobody to be told. Make one with [NewLive].
 type Live struct {
 	w     io.Writer
+	kind  string
 	block *draw.Block // nil where there is no terminal
 
 	mu    sync.Mutex
@@ -29,10 +30,10 @@ type Live struct {
 	rates        []float64 // of the last seconds, that of last included
 }
 
-// NewLive returns a view that draws on w. A width of [report.Unbounded] says that w is no terminal. Nothing is written before
+// NewLive returns a view of a load of that kind (result.Hold and so on) that draws on w. A width of [report.Unbounded] says that w is no terminal. Nothing is written before
 // the first Update.
-func NewLive(w io.Writer, style report.Style) *Live {
-	l := &Live{w: w, style: style}
+func NewLive(w io.Writer, kind string, style report.Style) *Live {
+	l := &Live{w: w, kind: kind, style: style}
 	if style.Width != report.Unbounded {
 		l.block = draw.NewBlock(w)
 	}
@@ -57,7 +58,7 @@ func (l *Live) Resize(width int) {
 	}
 }
 
-// Update shows an interval of all processes together, and how many connections are wanted, 0 if that says nothing. An interval
+// Update shows an interval of all processes together, and how many connections are wanted. An interval
 // with the index of the one before replaces it, and writes no line of its own where there is no terminal; a lower index begins a
 // new run.
 func (l *Live) Update(i *result.Interval, wanted uint64) {
@@ -116,18 +117,19 @@ type cell struct {
 func (l *Live) figures(wanted uint64) []cell {
 	i := &l.last
 	rate, what := rateOf(i)
-	held := draw.Count(i.Held)
-	if wanted > 0 {
-		held += " of " + draw.Count(wanted)
-	}
 	cells := []cell{
 		{draw.Elapsed(time.Duration(i.Index+1) * result.IntervalLength), ""},
 		{draw.Rate(rate) + what, draw.Bold},
-		{held + " held", ""},
-		judged(l.failed+i.Failed, "failed"),
 	}
+	if l.kind != result.Handshake {
+		cells = append(cells, cell{draw.Count(i.Held) + " of " + draw.Count(wanted) + " held", ""})
+	}
+	cells = append(cells, judged(l.failed+i.Failed, "failed"))
 	if lost := l.lost + i.Lost; lost > 0 {
 		cells = append(cells, judged(lost, "lost"))
+	}
+	if l.kind == result.Hold { // all of them are in flight, as the engine has it
+		return append(cells, cell{draw.Count(i.InFlight-min(i.Held, i.InFlight)) + " opening", ""})
 	}
 	return append(cells, cell{draw.Count(i.InFlight) + " in flight", ""})
 }
@@ -135,7 +137,7 @@ func (l *Live) figures(wanted uint64) []cell {
 // latency are the percentiles of the last second.
 func (l *Live) latency(ascii bool) []cell {
 	var cells []cell
-	if l.last.WarmUp {
+	if l.last.WarmUp && l.kind != result.Hold {
 		cells = append(cells, cell{"warm-up", draw.Yellow})
 	}
 	h, err := l.last.Latency.Histogram()

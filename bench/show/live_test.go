@@ -25,23 +25,23 @@ func latencies(d ...time.Duration) *histogram.Compact {
 }
 
 func ExampleLive() {
-	live := NewLive(os.Stdout, report.Style{Width: report.Unbounded})
-	live.Update(&result.Interval{Index: 0, Opened: 8130, Held: 8130, InFlight: 100}, 100_000)
+	live := NewLive(os.Stdout, result.Hold, report.Style{Width: report.Unbounded})
+	live.Update(&result.Interval{Index: 0, Opened: 8130, Held: 8130, InFlight: 8230, WarmUp: true}, 100_000)
 	live.Update(&result.Interval{Index: 13, Held: 99_997, Operations: 1667, Failed: 3, Latency: latencies(time.Millisecond, 3*time.Millisecond)}, 100_000)
-	live.Update(&result.Interval{Index: 14, Held: 99_990, Operations: 1667, Lost: 7, WarmUp: true}, 100_000)
-	live.Update(&result.Interval{Index: 0, Held: 10, Operations: 5}, 0) // the next run
+	live.Update(&result.Interval{Index: 14, Held: 99_990, Operations: 1667, Lost: 7}, 100_000)
+	live.Update(&result.Interval{Index: 0, Held: 10, Operations: 5}, 10) // the next run
 	live.Close()
 	// Output:
-	// 1s: 8,130/s opened, 8,130 of 100,000 held, none failed, 100 in flight
-	// 14s: 1,667/s, 99,997 of 100,000 held, 3 failed, 0 in flight, p50 1.00ms, p99 3.00ms, max 3.00ms
-	// 15s: 1,667/s, 99,990 of 100,000 held, 3 failed, 7 lost, 0 in flight, warm-up
-	// 1s: 5.0/s, 10 held, none failed, 0 in flight
+	// 1s: 8,130/s opened, 8,130 of 100,000 held, none failed, 100 opening
+	// 14s: 1,667/s, 99,997 of 100,000 held, 3 failed, 0 opening, p50 1.00ms, p99 3.00ms, max 3.00ms
+	// 15s: 1,667/s, 99,990 of 100,000 held, 3 failed, 7 lost, 0 opening
+	// 1s: 5.0/s, 10 of 10 held, none failed, 0 opening
 }
 
 // TestLiveBlock: a block is drawn where the one before stood, what else is told stands above it, and in the end nothing is left.
 func TestLiveBlock(t *testing.T) {
 	var terminal bytes.Buffer
-	live := NewLive(&terminal, report.Style{Width: 70, ASCII: true})
+	live := NewLive(&terminal, result.Request, report.Style{Width: 70, ASCII: true})
 	live.Update(&result.Interval{Index: 0, Held: 10, Operations: 50, Failed: 1}, 10)
 	live.Update(&result.Interval{Index: 2, Held: 10, Operations: 100, Failed: 1, Latency: latencies(time.Millisecond)}, 10)
 	live.Update(&result.Interval{Index: 2, Held: 10, Operations: 200, Failed: 2, Latency: latencies(time.Millisecond)}, 10)
@@ -62,7 +62,7 @@ func TestLiveBlock(t *testing.T) {
 
 // TestLiveFits: whatever the terminal and the figures, no line is as wide as the terminal, and there are always three.
 func TestLiveFits(t *testing.T) {
-	live := NewLive(&bytes.Buffer{}, report.Style{})
+	live := NewLive(&bytes.Buffer{}, result.Request, report.Style{})
 	for second := range 100 {
 		live.Update(&result.Interval{Index: second, Held: 1_000_000, InFlight: 123_456, Operations: uint64(second) * 12_345, Failed: 99_999, Lost: 77_777,
 			Latency: latencies(time.Duration(second) * time.Second)}, 1_000_000)

@@ -60,7 +60,7 @@ func newBenchRequestCommand(p *program) *command {
 			{"sonde bench request http://127.0.0.1:8080/", "how much a web server can do over 100 connections"},
 			{"sonde bench request http://127.0.0.1:8080/ -r 5k --duration 1m --html report.html", "its latencies at 5,000 a second, as a page"},
 			{"sonde bench request http://127.0.0.1:8080/ --find-rate 'p99<10ms'", "the highest rate at which 99 % are answered within 10 ms"},
-			{"sonde bench request 127.0.0.1:6379 --talk redis --pipeline 16", "PING over RESP, 16 at a time"},
+			{"sonde bench request redis://127.0.0.1 --pipeline 16", "PING over RESP, 16 at a time"},
 		},
 	}
 }

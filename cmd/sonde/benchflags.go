@@ -9,16 +9,36 @@ import (
 	"sonde/bench/talk"
 )
 
-// pick returns the flags of those names, in their order.
+// pick returns the flags of scan of those names, in their order, in the words of a load.
 func pick(flags []flagSpec, names ...string) []flagSpec {
 	var picked []flagSpec
 	for _, f := range flags {
-		if slices.Contains(names, f.name) {
-			picked = append(picked, f)
+		if !slices.Contains(names, f.name) {
+			continue
 		}
+		if help := benchHelp[f.name]; help != "" {
+			f.help = help
+		}
+		if def := benchDefaults[f.name]; def != "" {
+			f.def = def
+		}
+		picked = append(picked, f)
 	}
 	return picked
 }
+
+// benchHelp and benchDefaults are of flags that a load takes otherwise than a scan.
+var (
+	benchHelp = map[string]string{
+		"all-ips": "connect to each address of a name, not the first alone",
+		"tls":     "connect over TLS; https:// chooses it too",
+		"close":   "end connections by RST, which holds no port afterwards, or by FIN, which holds one for a minute",
+	}
+	benchDefaults = map[string]string{
+		"ports": "that of the URL, or of --talk",
+		"alpn":  "http/1.1 where that is spoken, or none",
+	}
+)
 
 func (o *benchOptions) flags() []flagSpec {
 	flags := pick(targetFlags(&o.scan), "input-file", "ports", "exclude", "blocklist-file", "all-ips", "ipv4", "ipv6")
@@ -73,10 +93,15 @@ func (o *benchOptions) loadFlags() []flagSpec {
 		return append(flags, flagSpec{group: group, name: "ping-interval", arg: "TIME", def: "no heartbeats", set: toDuration(&o.ping),
 			help: "ask over each connection every TIME, and time the answer"})
 	}
-	return append(flags,
+	flags = append(flags,
 		flagSpec{group: group, name: "warm-up", arg: "TIME", def: o.warmUp.String(), set: o.setWarmUp, help: "leave out the first TIME; 0 leaves out nothing"},
 		flagSpec{group: group, name: "find-rate", arg: "PROMISE", set: o.setPromise,
 			help: `look for the highest rate that keeps a promise, as in "p99<10ms": runs of --duration, from --rate up or down`},
+	)
+	if o.kind == result.Handshake {
+		return flags
+	}
+	return append(flags,
 		flagSpec{group: group, name: "kernel-timestamps", set: toSwitch(&o.stamps),
 			help: "take the moments at which answers arrived from the kernel (Linux), so that the time they lay there is told apart as ours"},
 	)

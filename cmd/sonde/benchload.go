@@ -181,6 +181,9 @@ func (o *benchOptions) spec(p *plan.Plan) (*load.Spec, error) {
 			}
 			return nil, &usageError{fmt.Sprintf("%v wants TLS and %v does not", with.Addr, without.Addr), "a load is over TLS or is not: --tls has all of it be"}
 		}
+		if o.kind != result.Handshake && t.Redis != first.Redis && o.talk.Kind == "" && o.talk.Frame == "" {
+			return nil, &usageError{fmt.Sprintf("%v and %v are named with two protocols", first.Addr, t.Addr), "a load speaks one: --talk says which"}
+		}
 		if o.kind == result.Request && t.Path != first.Path && o.talk.HTTP.Path == "" && o.message == "" {
 			return nil, &usageError{fmt.Sprintf("%v and %v are named with two paths", first.Addr, t.Addr), "a load asks for one path: --http-path says which"}
 		}
@@ -230,6 +233,8 @@ func (o *benchOptions) speaks(first plan.Target) talk.Kind {
 		return o.talk.Kind
 	case o.talk.Frame != "":
 		return talk.Frame
+	case first.Redis:
+		return talk.Redis
 	case first.Path != "" || o.kind == result.Request:
 		return talk.HTTP
 	}

@@ -80,8 +80,8 @@ func (b *benchOutputs) check() error {
 func (o *benchOptions) printPlan(cfg *bench.Config, prepared *bench.Prepared, short error) error {
 	var b strings.Builder
 	n := cfg.Load.Connections
-	fmt.Fprintf(&b, "%s connections to %s, %d (source, target) pairs: at most %s a pair\n", draw.Count(uint64(n)),
-		plural(len(cfg.Plan.Targets()), "target"), cfg.Plan.Pairs(), draw.Count(uint64((n+cfg.Plan.Pairs()-1)/cfg.Plan.Pairs())))
+	fmt.Fprintf(&b, "%s to %s, %s of source and target: at most %s a pair\n", plural(n, "connection"),
+		plural(len(cfg.Plan.Targets()), "target"), plural(cfg.Plan.Pairs(), "pair"), draw.Count(uint64((n+cfg.Plan.Pairs()-1)/cfg.Plan.Pairs())))
 	for i, t := range cfg.Plan.Targets() {
 		if i == 5 {
 			fmt.Fprintf(&b, "  and %d more targets\n", len(cfg.Plan.Targets())-i)
@@ -97,10 +97,13 @@ func (o *benchOptions) printPlan(cfg *bench.Config, prepared *bench.Prepared, sh
 		}
 	}
 	var s *bench.Shortage
-	if errors.As(short, &s) {
-		fmt.Fprintf(&b, "not possible here: %v\n  to raise it: %s\n", s, s.Raise)
-	} else {
+	switch {
+	case !errors.As(short, &s):
 		fmt.Fprintln(&b, "this machine's limits allow it")
+	case prepared != nil:
+		fmt.Fprintf(&b, "fewer than asked for: %v\n  to raise it: %s\n", s, s.Raise)
+	default:
+		fmt.Fprintf(&b, "not possible here: %v\n  to raise it: %s\n", s, s.Raise)
 	}
 	fmt.Fprintln(&b, "nothing was opened")
 	if err := o.p.print(b.String()); err != nil {
@@ -140,7 +143,10 @@ func (o *benchOptions) measure(ctx context.Context, prepared *bench.Prepared) er
 	}
 	live := o.newLive()
 	if live != nil {
-		prepared.Interval = func(i *result.Interval) { live.Update(i, uint64(prepared.Load.Connections)) }
+		prepared.Interval = func(i *result.Interval) {
+			live.Resize(widthOf(o.p.stderr.stream))
+			live.Update(i, uint64(prepared.Load.Connections))
+		}
 	}
 	r, err := prepared.Run(ctx)
 	if live != nil {
@@ -159,7 +165,7 @@ func (o *benchOptions) newLive() *show.Live {
 		return nil
 	}
 	console := o.p.stderr
-	live := show.NewLive(console.stream, o.styleOf(console.stream))
+	live := show.NewLive(console.stream, o.kind, o.styleOf(console.stream))
 	console.Writer = live.Above(console.stream)
 	return live
 }

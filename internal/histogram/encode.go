@@ -42,26 +42,6 @@ func (c *Compact) Histogram() (*Histogram, error) {
 	return h, h.take(&c.form)
 }
 
-// Plus returns the counts of c and of other together; either may be nil. Counts that can't be read are left out.
-func (c *Compact) Plus(other *Compact) *Compact {
-	switch {
-	case c == nil:
-		return other
-	case other == nil:
-		return c
-	}
-	sum, err := c.Histogram()
-	if err != nil {
-		return other
-	}
-	more, err := other.Histogram()
-	if err != nil {
-		return c
-	}
-	sum.Merge(more)
-	return sum.Compact()
-}
-
 // Count is the number of durations recorded; c may be nil.
 func (c *Compact) Count() uint64 {
 	if c == nil {

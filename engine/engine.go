@@ -66,7 +66,9 @@ type Profile struct {
 	// Reset ends connections by RST (no TIME_WAIT, no wait for the peer); otherwise by FIN, and the descriptor is held
 	// until the peer's FIN or the close limit.
 	Reset bool
-	// Heartbeat is the interval at which a parked connection gets a new exchange; 0 means never.
+	// Heartbeat is the interval at which a parked connection gets a new exchange; 0 means never. The first comes within it, so
+	// that connections opened together do not beat together; each is put off by at most a half percent of it, and 50 ms, to share a
+	// wake of the loop with others.
 	Heartbeat time.Duration
 	// Heartbeats opens the exchanges of heartbeats; nil has Dialogue open them too. Over TLS they begin at once: the
 	// connection is secured.

@@ -36,9 +36,9 @@ func (l *loop) park(slot uint32) {
 	switch {
 	case profile.Heartbeat <= 0:
 	case o.Kept:
-		r.nextHeartbeat = after(l.now, profile.Heartbeat)
+		r.nextHeartbeat = l.together(after(l.now, profile.Heartbeat), profile.Heartbeat)
 	default:
-		r.nextHeartbeat = after(l.now, spread(r.id, profile.Heartbeat))
+		r.nextHeartbeat = l.together(after(l.now, spread(r.id, profile.Heartbeat)), profile.Heartbeat)
 	}
 	l.armIdle(slot)
 	if !l.drained {
@@ -52,6 +52,25 @@ func spread(id uint64, interval time.Duration) time.Duration {
 	const golden = 0x9e3779b97f4a7c15 // 2^64 over the golden ratio: ids in a row are spread evenly (Knuth, TAOCP 3, 6.4)
 	part, _ := bits.Mul64(id*golden, uint64(interval))
 	return time.Duration(part) + 1
+}
+
+// together puts off a heartbeat to a moment that it shares with others: at 300 a second a loop would wake for each of them alone,
+// and most of what a heartbeat costs is the wake. The moments are the loop's own, so that not all loops wake at once.
+func (l *loop) together(at int64, interval time.Duration) int64 {
+	grid := int64(heartbeatGrid(interval))
+	if at == int64(off) || grid < 2 {
+		return at
+	}
+	if past := (at - l.began) % grid; past > 0 {
+		at += grid - past
+	}
+	return at
+}
+
+// heartbeatGrid is by how much a heartbeat may be put off: a half percent of the interval, at most 50 ms. What is in flight at
+// once takes memory.
+func heartbeatGrid(interval time.Duration) time.Duration {
+	return min(interval/200, 50*time.Millisecond)
 }
 
 func (l *loop) armIdle(slot uint32) {

@@ -42,12 +42,14 @@ type loop struct {
 
 	observe func(slot uint32, from, to State) // hears of each transition; nil outside tests
 
+	began      int64 // when the loop was made
 	now        int64 // when the poll of this batch returned
 	arrivedAt  int64 // when the bytes of the last read came
 	armedAt    int64 // what the poller's timer is set to; 0: nothing
 	drainUntil int64 // once stopping: when to cancel what is left
 	partUntil  int64 // once only closing connections are left: when to leave them to the kernel
 	lag        *histogram.Histogram
+	published  bool // the lag is in the engine's figures
 	tracing    tracing
 }
 
@@ -78,7 +80,8 @@ func newLoop(cfg *Config, shared *shared, index int, p poller.Poller, s socket.S
 	// Room for all rows at once: it takes no memory until it is used, and rows that grew by copies would leave those behind,
 	// twice as much as they take themselves.
 	l.table.rows = make([]row, 0, min(l.admission.connections, l.admission.descriptors))
-	l.admission.moved = cfg.Clock.Now()
+	l.began = cfg.Clock.Now()
+	l.admission.moved = l.began
 	return l
 }
 
@@ -95,7 +98,8 @@ func (l *loop) run() error {
 		l.cancelAll()
 		l.deliver()
 	}
-	l.shared.stats.merge(l.lag, l.pool.Stats())
+	l.publish()
+	l.shared.stats.mergeBuffers(l.pool.Stats())
 	if closeErr := l.poller.Close(); err == nil {
 		err = closeErr
 	}
@@ -265,7 +269,16 @@ func (l *loop) heedStop() {
 		l.drainUntil = after(l.now, l.cfg.DrainLimit)
 	}
 	if l.now >= l.drainUntil || l.shared.aborting.Load() {
+		l.publish() // to let go of thousands at once is nobody's latency
 		l.cancelAll()
+	}
+}
+
+// publish adds the loop's lag so far to everybody's, once.
+func (l *loop) publish() {
+	if !l.published {
+		l.published = true
+		l.shared.stats.mergeLag(l.lag)
 	}
 }
 

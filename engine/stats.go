@@ -25,7 +25,7 @@ type Stats struct {
 	StaleEvents   uint64 // events of an earlier use of a slot, ignored
 	Illegal       uint64 // illegal changes of state: bugs of ours
 	// LoopLag is how late the loops were: for each batch the longer of how long it kept the loop from polling and how much
-	// after its moment a timer was served. It is complete once the engine has ended.
+	// after its moment a timer was served, until connections were cancelled. It is complete once the engine has ended.
 	LoopLag *histogram.Histogram
 	Buffers ringbuf.Stats // summed over the loops; complete once the engine has ended
 }
@@ -58,14 +58,20 @@ func raise(most *atomic.Int64, n int64) {
 	}
 }
 
-// merge adds what a loop kept for itself, at its end.
-func (c *counters) merge(lag *histogram.Histogram, buffers ringbuf.Stats) {
+// mergeLag adds how late a loop was.
+func (c *counters) mergeLag(lag *histogram.Histogram) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.lag == nil {
 		c.lag = histogram.New()
 	}
 	c.lag.Merge(lag)
+}
+
+// mergeBuffers adds what a loop's buffers were, at its end.
+func (c *counters) mergeBuffers(buffers ringbuf.Stats) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.buffers.InUseBytes += buffers.InUseBytes
 	c.buffers.InUseRings += buffers.InUseRings
 	c.buffers.HighWaterBytes += buffers.HighWaterBytes

@@ -1,7 +1,6 @@
 package load
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -93,9 +92,8 @@ type run struct {
 	held    atomic.Int64 // connections that stand
 
 	part      result.Part
-	sawMost   int64                // of the memory in RAM
-	cpuFrom   time.Duration        // used when operations began to count
-	lag       *histogram.Histogram // of the loops, until operations counted no more; nil: to the end
+	sawMost   int64         // of the memory in RAM
+	cpuFrom   time.Duration // used when operations began to count
 	measuring bool
 }
 
@@ -242,7 +240,6 @@ func (r *run) measured() {
 		return
 	}
 	r.measuring = false
-	r.lag = r.engine.Stats().LoopLag // to let go of thousands at once is nobody's latency
 	if now, err := usage.CPU(); err == nil {
 		r.part.Usage.MeasuredCPU = now - r.cpuFrom
 	}
@@ -274,7 +271,7 @@ func (r *run) finish() {
 	st := r.engine.Stats()
 	p.Engine = result.Engine{
 		Loops: st.Loops, Opened: st.Opened, Closed: st.Closed, FDWaits: st.FDWaits, PortWaits: st.PortWaits, BufferWaits: st.BufferWaits,
-		LoopLag: cmp.Or(r.lag, st.LoopLag),
+		LoopLag: st.LoopLag,
 	}
 	p.Opened = st.Established
 }

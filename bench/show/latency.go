@@ -61,7 +61,7 @@ func (p *page) percentileTable(title string) {
 		}
 		p.End()
 	}
-	p.latencyNotes(peer.Count() > 0, len(rest) > 0)
+	p.latencyNotes(peer.Count() > 0, p.phase(result.Service).Count() > 0)
 	p.Histogram("LATENCY", latency)
 }
 

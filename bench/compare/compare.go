@@ -13,6 +13,7 @@
 package compare
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -37,6 +38,7 @@ const Ours = "loop"
 const (
 	DefaultRounds      = 3
 	DefaultConnections = 1000
+	DefaultHeld        = 10_000 // what a process weighs without any is little beside them; fewer where it may have fewer files open
 	DefaultDuration    = 5 * time.Second
 	DefaultPing        = time.Second
 	DefaultPayload     = 64 // bytes, its newline included
@@ -69,7 +71,7 @@ type Config struct {
 	Workloads  []transport.Workload // default all
 	Transports []string             // by their names, default all
 	Rounds     int
-	// Connections is how many are in flight, or held.
+	// Connections is how many are in flight, or held; 0 is DefaultConnections, or DefaultHeld.
 	Connections int
 	// Operations is how many there are in a run of connect, tls or echo; 0 is DefaultOperations of each.
 	Operations int
@@ -95,6 +97,8 @@ type Config struct {
 	Stderr io.Writer
 	// OnStep, if not nil, is called before each run.
 	OnStep func(Step)
+
+	held int // the default of hold on this machine
 }
 
 // Step is a run that is about to begin.
@@ -155,7 +159,6 @@ func (c Config) withDefaults() (Config, error) {
 		}
 	}
 	fill(&c.Rounds, DefaultRounds)
-	fill(&c.Connections, DefaultConnections)
 	fill(&c.Payload, DefaultPayload)
 	if c.Duration == 0 {
 		c.Duration = DefaultDuration
@@ -186,9 +189,9 @@ func (c *Config) operations(w transport.Workload) int {
 // inFlight is how many connections a run of w has at once.
 func (c *Config) inFlight(w transport.Workload) int {
 	if w == transport.Hold {
-		return c.Connections
+		return cmp.Or(c.Connections, c.held, DefaultHeld)
 	}
-	return min(c.Connections, c.operations(w))
+	return min(cmp.Or(c.Connections, DefaultConnections), c.operations(w))
 }
 
 // Run compares. When ctx ends it stops the run that is under way and returns what was done, with Report.Stopped set and no
@@ -203,6 +206,7 @@ func Run(ctx context.Context, c Config) (*Report, error) {
 	if err != nil {
 		return nil, fmt.Errorf("compare: %w", err)
 	}
+	c.held = min(DefaultHeld, max(machine.FDBudget(limits.FDReserve)*9/10-transport.MaxDials, 1))
 	if err := c.checkRoom(machine); err != nil {
 		return nil, err
 	}

@@ -81,7 +81,7 @@ func (o *benchCompareOptions) flags() []flagSpec {
 			help: "loop, netpoll, gnet, std"},
 		{group: "What is compared", name: "rounds", arg: "N", def: fmt.Sprint(compare.DefaultRounds), set: toCount(&c.Rounds, 1, maxCompareRounds),
 			help: "how often each transport does each workload"},
-		{group: "The load", name: "connections", short: "c", arg: "N", def: fmt.Sprint(compare.DefaultConnections),
+		{group: "The load", name: "connections", short: "c", arg: "N", def: fmt.Sprintf("%d, hold %d", compare.DefaultConnections, compare.DefaultHeld),
 			set: toCount(&c.Connections, 1, maxCompareConnections), help: "in flight at once, or held"},
 		{group: "The load", name: "operations", arg: "N", set: toCount(&c.Operations, 1, maxCompareOperations),
 			def: fmt.Sprintf("connect %d, tls %d, echo %d", compare.DefaultOperations(transport.Connect), compare.DefaultOperations(transport.TLS),

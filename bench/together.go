@@ -10,13 +10,32 @@ import (
 
 	"sonde/bench/load"
 	"sonde/bench/result"
+	"sonde/internal/histogram"
 	"sonde/internal/workers"
 )
 
 // message is what a worker tells while it works.
 type message struct {
 	Interval *result.Interval `json:"interval,omitempty"`
+	Latency  []byte           `json:"latency,omitempty"` // the interval's, in binary: to compress it each second in fifty processes costs a core
 	Ramped   *ramped          `json:"ramped,omitempty"`
+}
+
+// ofInterval is the message that tells i.
+func ofInterval(i *result.Interval) message {
+	bare := *i
+	bare.Latency = nil
+	packed, _ := i.Latency.AppendBinary(nil) // never fails
+	return message{Interval: &bare, Latency: packed}
+}
+
+// interval is the one that m tells; nil without one.
+func (m *message) interval() (*result.Interval, error) {
+	if m.Interval == nil || len(m.Latency) == 0 {
+		return m.Interval, nil
+	}
+	m.Interval.Latency = new(histogram.Compact)
+	return m.Interval, m.Interval.Latency.UnmarshalBinary(m.Latency)
 }
 
 // ramped says that a share stands, but for what has failed.
@@ -49,7 +68,7 @@ func Work(w *workers.Worker) error {
 		}
 	}
 	part, err := load.Run(w.Context(), spec, load.Hooks{
-		Interval: func(i *result.Interval) { tell(message{Interval: i}) },
+		Interval: func(i *result.Interval) { tell(ofInterval(i)) },
 		Ramped:   func(held, failed uint64) { tell(message{Ramped: &ramped{held, failed}}) },
 		Hold:     hold,
 	})
@@ -152,13 +171,17 @@ func (c *crew) message(e workers.Message) {
 		c.p.tell("worker process %d: %v", e.Worker, err)
 		return
 	}
-	if m.Interval != nil {
-		if sum := c.open[m.Interval.Index]; sum != nil {
-			sum.Add(m.Interval)
+	in, err := m.interval()
+	if err != nil {
+		c.p.tell("worker process %d: %v", e.Worker, err)
+	}
+	if in != nil {
+		if sum := c.open[in.Index]; sum != nil {
+			sum.Add(in)
 		} else {
-			c.open[m.Interval.Index] = result.NewIntervalSum(m.Interval)
+			c.open[in.Index] = result.NewIntervalSum(in)
 		}
-		c.told[e.Worker] = m.Interval.Index + 1
+		c.told[e.Worker] = in.Index + 1
 	}
 	if m.Ramped != nil {
 		c.ramped[e.Worker] = true

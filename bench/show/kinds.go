@@ -44,6 +44,9 @@ func (p *page) hold() {
 // memory shows what a held connection costs in RAM, ours and the kernel's.
 func (p *page) memory() {
 	t, u, k := p.t, &p.t.Usage, &p.r.Kernel
+	if t.Held == 0 {
+		return // nothing to divide by
+	}
 	ours := "ours: not known on this platform"
 	if bytes, ok := t.MemoryPerConnection(); ok {
 		ours = "ours: " + draw.Bytes(bytes) + " a connection (resident " + draw.Bytes(float64(u.ResidentBefore)) + " before the first, " +

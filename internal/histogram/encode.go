@@ -22,34 +22,6 @@ type form struct {
 	Counts string `json:"histogram"`
 }
 
-// Compact is a histogram that no longer counts, in some hundred bytes. Its JSON is a Histogram's. It is immutable.
-type Compact struct{ form }
-
-// Compact returns what h has counted, nil if that is nothing.
-func (h *Histogram) Compact() *Compact {
-	if h.Count() == 0 {
-		return nil
-	}
-	return &Compact{h.form()}
-}
-
-// Histogram returns the counts of c, which may be nil. It fails if c is not the work of Compact or of a decoder that took it.
-func (c *Compact) Histogram() (*Histogram, error) {
-	h := New()
-	if c == nil {
-		return h, nil
-	}
-	return h, h.take(&c.form)
-}
-
-// Count is the number of durations recorded; c may be nil.
-func (c *Compact) Count() uint64 {
-	if c == nil {
-		return 0
-	}
-	return c.form.Count
-}
-
 // MarshalJSON implements [json.Marshaler]: an object with what people want to read, in microseconds, and all counts in
 // HdrHistogram's own encoding. Nothing is lost by it.
 func (h *Histogram) MarshalJSON() ([]byte, error) { return json.Marshal(h.form()) }

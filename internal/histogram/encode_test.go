@@ -44,23 +44,6 @@ func TestJSONLosesNothing(t *testing.T) {
 	}
 }
 
-func TestCompact(t *testing.T) {
-	want := filled(1, 500)
-	c := want.Compact()
-	got, err := c.Histogram()
-	if err != nil {
-		t.Fatal(err)
-	}
-	same(t, got, want)
-	if c.Count() != 500 {
-		t.Errorf("got a count of %d, want 500", c.Count())
-	}
-	var none *Compact
-	if got, err := none.Histogram(); err != nil || got.Count() != 0 || none.Count() != 0 || New().Compact() != nil {
-		t.Errorf("nothing is %d and error %v, want 0 and none", got.Count(), err)
-	}
-}
-
 func TestJSONRefuses(t *testing.T) {
 	for name, text := range map[string]string{
 		"no object":         `[]`,

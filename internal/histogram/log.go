@@ -24,9 +24,11 @@ func NewLog(w io.Writer, start time.Time) *Log {
 	return l
 }
 
-// Add writes an interval that began so long after the start.
+// Add writes an interval that began so long after the start. One whose counts can't be read is left out.
 func (l *Log) Add(at, length time.Duration, c *Compact) {
-	fmt.Fprintf(l.w, "%.3f,%.3f,%.3f,%s\n", at.Seconds(), length.Seconds(), float64(c.Max)/1000, c.Counts)
+	if h, err := c.Histogram(); err == nil {
+		fmt.Fprintf(l.w, "%.3f,%.3f,%.3f,%s\n", at.Seconds(), length.Seconds(), float64(h.max)/1000, h.form().Counts)
+	}
 }
 
 // Close ends the log and returns the first error of the writer's, which stays open.

@@ -177,6 +177,30 @@ func TestKeyUpdatesMoveNoLimit(t *testing.T) {
 	}
 }
 
+// TestControlEndsNoPause: a record that holds nothing for the exchange comes while that rests. It begins again all the same,
+// and not before its time.
+func TestControlEndsNoPause(t *testing.T) {
+	const rest = 500 * time.Millisecond
+	job, script := secured(0, "hello", func(s *simServer, c *tls.Conn, k *updater) error {
+		if k == nil {
+			t.Skip("crypto/tls prefers another suite here")
+		}
+		s.out = append(s.out, k.update()...) // is answered with the hello
+		s.react = onThanks(func(s *simServer) { s.out = append(s.out, k.update()...) }) // comes alone
+		if _, err := io.ReadFull(c, make([]byte, len("more?"))); err != nil {
+			return err
+		}
+		s.out = append(s.out, k.say([]byte("more"))...)
+		return hold(c)
+	})
+	job.talk.turns = append(job.talk.turns, turn{pause: rest, send: []byte("more?"), hear: []byte("more")})
+	w, outcomes := playOne(t, Profile{Reset: true}, job, script, meddling{})
+	o, heard := outcomes[0], w.jobs[0].exchanges[0].heard
+	if o.Cause != Answered || string(heard) != "hellomore" || o.Total < rest || o.Total > rest+100*time.Millisecond {
+		t.Errorf("got cause %d and %q after %v, want all of the talk with a rest of %v in it", o.Cause, heard, o.Total, rest)
+	}
+}
+
 // TestParkedWriteFails: a parked connection whose answer to a key update can't be written has failed, and the kernel says
 // so once only.
 func TestParkedWriteFails(t *testing.T) {

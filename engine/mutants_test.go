@@ -66,6 +66,8 @@ var mutants = []mutant{
 	{"a new budget for each connection", "dial.go", "\t\tf.targetUntil = after(dialedAt, c.budget)\n", "", ""},
 	{"keep answers for a peer that reads none", "secure.go", "\tcase s.answers > answersLimit:\n\t\tgot.err = errDeaf\n", "", "TestKeyUpdatesUnread"},
 	{"a key update starts the read limit anew", "write.go", "return s == nil || s.asking", "return s == nil || !false", "TestKeyUpdatesMoveNoLimit"},
+	{"a ticket ends a pause", "secure.go", "\t\tif f.resting {\n\t\t\tstep.Then = protocol.Pause\n\t\t}\n", "", "TestControlEndsNoPause"},
+	{"a ticket ends a pause, and the wait with it", "secure.go", "if f := l.flight(slot); f.waitUntil != 0 && step", "if f := l.flight(slot); false && f.waitUntil != 0 && step", ""},
 	{"a close_notify behind half a record", "ending.go", "\tf.mute = f.mute || l.isSending(slot)", "\t_ = l.isSending(slot)", "TestNoRecordBehindHalfOne"},
 	{"dial on in a long turn", "admit.go", "if l.isPaced(budget) {", "if false {", "TestPacing"},
 	{"redial on in a long turn", "series.go", "!l.isPaced(budget) && ", "", "TestPacing"},

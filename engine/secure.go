@@ -255,7 +255,18 @@ func (f *flight) stopWaiting(polledAt int64) {
 // onControl tells the exchange of TLS records that hold nothing for it. It returns false when that ends the exchange.
 func (l *loop) onControl(slot uint32) (more bool) {
 	h, ok := l.table.exchanges[l.table.rows[slot].seat].(protocol.Handshaker)
-	return !ok || l.take(slot, h.OnControl())
+	if !ok {
+		return true
+	}
+	step := h.OnControl()
+	if f := l.flight(slot); f.waitUntil != 0 && step.Then == protocol.Read && step.Wait == 0 {
+		// What is waited for is still to come, or nothing would ever end a pause.
+		step.Wait = time.Duration(max(f.waitUntil-l.clk.Now(), 1))
+		if f.resting {
+			step.Then = protocol.Pause
+		}
+	}
+	return l.take(slot, step)
 }
 
 // receiveSecured decrypts what is at hand or comes by one read.

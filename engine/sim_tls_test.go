@@ -143,7 +143,10 @@ func (w *world) tlsJob(rng *rand.Rand, id int) (simJob, simkernel.Script) {
 	}
 	makers := []func(*rand.Rand, int) (simJob, simkernel.Script){w.secureJob, w.secureJob, w.cutJob, w.spoiltJob, w.secureBeatJob, w.updateJob}
 	job, script := makers[rng.IntN(len(makers))](rng, id)
-	job.handshaker, job.tls, job.noLimit = true, simTLS().client, true
+	job.handshaker, job.noLimit = true, true
+	if job.tls == nil {
+		job.tls = simTLS().client
+	}
 	script.RTT = time.Duration(1 + rng.Int64N(int64(100*time.Millisecond)))
 	if want := job.want; job.keeps == 0 {
 		job.want = func(o *Outcome) string {
@@ -179,8 +182,13 @@ func (w *world) secureJob(rng *rand.Rand, id int) (simJob, simkernel.Script) {
 		job.talk.turns = append(job.talk.turns, turn{send: asks[len(asks)-1], hear: says[len(says)-1]})
 	}
 	atOnce := rng.IntN(3) == 0
-	if atOnce { // says it all before it has read anything
+	switch {
+	case atOnce: // says it all before it has read anything
 		says = [][]byte{bytes.Join(says, nil)}
+	case rng.IntN(2) == 0: // rests before it asks, and has the server's tickets come meanwhile
+		job.talk.turns[job.talk.secureAt].pause = time.Duration(rng.Int64N(int64(10 * simPause)))
+		job.tls = simTLS().client.Clone()
+		job.tls.ServerName, job.tls.ClientSessionCache = "sim", tls.NewLRUClientSessionCache(1)
 	}
 	script.Steps = append(script.Steps, w.serve(simConfig(rng), 0, func(_ *simServer, c *tls.Conn) error {
 		if atOnce {

@@ -27,7 +27,8 @@ type Handshaker interface {
 	// done and the answer does not count: Conclusion comes next, with OnEnd before it if h.Err is ErrHandshakeCut.
 	OnHandshake(h *Handshake) (goOn bool)
 	// OnControl is called for records after the engine's handshake that carry no application data: session tickets and
-	// key updates (RFC 8446 s.4.6). It is not called when data came with them.
+	// key updates (RFC 8446 s.4.6). It is not called when data came with them. A Step that goes on reading and names no Wait
+	// ends neither a Pause nor the Wait of the Step before.
 	OnControl() Step
 }
 

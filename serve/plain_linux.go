@@ -60,7 +60,7 @@ type plainLoop struct {
 	unsent  map[int][]byte // what an echo could not write yet, at most maxOutbound
 	again   []poller.Token // those that used up their turn
 	turn    []poller.Token // scratch
-	starved []poller.Token // listeners that found no descriptor left
+	starved []poller.Token // listeners that found no descriptor left, each once
 	rested  int64          // when those are looked at again
 	buffer  []byte
 }
@@ -199,7 +199,9 @@ func (l *plainLoop) accept(now int64, token poller.Token, ln *plainListener) {
 		case errno == syscall.EAGAIN:
 			return
 		case errno != 0: // no descriptors, or no memory: those that wait make no new edge
-			l.starved = append(l.starved, token)
+			if !slices.Contains(l.starved, token) { // but those that come do
+				l.starved = append(l.starved, token)
+			}
 			l.rested = now + int64(acceptPause)
 			l.poller.ArmTimer(l.rested)
 			return

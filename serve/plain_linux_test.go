@@ -3,9 +3,13 @@ package serve
 import (
 	"bytes"
 	"io"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 
+	"sonde/internal/clock"
+	"sonde/internal/kernel/poller"
 	"sonde/internal/testpeer"
 )
 
@@ -79,5 +83,25 @@ func TestPlainIsBounded(t *testing.T) {
 			}
 			c.Close()
 		}
+	}
+}
+
+// TestStarvedListenerWaitsOnce: each connection that comes while there are no descriptors wakes the listener, which waits for
+// them all the same once, not once for each.
+func TestStarvedListenerWaitsOnce(t *testing.T) {
+	p, err := poller.Open(clock.NewSystem())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	l := &plainLoop{plain: &plain{conns: new(atomic.Int64)}, poller: p}
+	broken := &plainListener{fd: -1} // accept4(2) fails as it does without descriptors: with none
+	first, second := poller.MakeToken(7, 1), poller.MakeToken(8, 2)
+	for range 3 {
+		l.accept(0, first, broken)
+		l.accept(0, second, broken)
+	}
+	if want := []poller.Token{first, second}; !slices.Equal(l.starved, want) {
+		t.Errorf("got the listeners %v waiting, want each once: %v", l.starved, want)
 	}
 }

@@ -156,10 +156,11 @@ func (l *loop) resumeFrom(list *[]poller.Token, have func(*ringbuf.Ring) bool) {
 	}
 }
 
-// unpause sets a connection's clocks going again, later by as long as they stood still, and reads.
+// unpause sets a connection's clocks going again, later by as long as they stood still, and reads what has been here since.
 func (l *loop) unpause(slot uint32) {
 	f := l.flight(slot)
-	stood := l.now - f.pausedAt
+	since := f.pausedAt
+	stood := l.now - since
 	f.pausedAt = 0
 	f.phaseUntil = shift(f.phaseUntil, stood)
 	f.targetUntil = shift(f.targetUntil, stood)
@@ -170,11 +171,10 @@ func (l *loop) unpause(slot uint32) {
 	if f.waitFrom != 0 {
 		f.waitFrom += stood
 	}
-	if f.firstByteAt == 0 {
-		f.requestAt += stood // the first byte may have been here all the while
-	}
 	l.rearm(slot)
+	l.toldAt = since
 	l.onReadable(slot)
+	l.toldAt = l.now
 }
 
 // shift moves a deadline by d, leaving "never" as it is.

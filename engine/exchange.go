@@ -165,6 +165,7 @@ func (l *loop) onEndOfStream(slot uint32) {
 	if parser, ok := ex.Parser().(protocol.EndParser); ok {
 		frame, consumed, err := parser.ParseEnd(l.pool.Bytes(&f.in))
 		if err == nil {
+			l.noteArrival(slot)
 			step := ex.OnFrame(frame)
 			l.pool.Consume(&f.in, consumed)
 			if step.Then == protocol.Done || step.Then == protocol.Park { // no handshake is to be had of it any more

@@ -19,6 +19,7 @@ type meddling struct {
 	socket.Sockets
 	connect func() (call socket.Call, errno syscall.Errno, ok bool)
 	writev  func() (errno syscall.Errno, ok bool)
+	stamp   func() int64  // of what is read, in nanoseconds of CLOCK_REALTIME
 	lasts   time.Duration // until Finish: a run that waits for FINs only does not wait for long
 }
 
@@ -38,6 +39,11 @@ func (m meddling) Writev(fd int, bufs [][]byte) (int, syscall.Errno) {
 		}
 	}
 	return m.Sockets.Writev(fd, bufs)
+}
+
+func (m meddling) ReadStamped(fd int, a, b []byte) (int, int64, syscall.Errno) {
+	n, errno := m.Readv(fd, a, b)
+	return n, m.stamp(), errno
 }
 
 // playOne runs one job against one peer without faults and returns its outcomes.
@@ -185,7 +191,7 @@ func TestControlEndsNoPause(t *testing.T) {
 		if k == nil {
 			t.Skip("crypto/tls prefers another suite here")
 		}
-		s.out = append(s.out, k.update()...) // is answered with the hello
+		s.out = append(s.out, k.update()...)                                            // is answered with the hello
 		s.react = onThanks(func(s *simServer) { s.out = append(s.out, k.update()...) }) // comes alone
 		if _, err := io.ReadFull(c, make([]byte, len("more?"))); err != nil {
 			return err

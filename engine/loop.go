@@ -44,7 +44,8 @@ type loop struct {
 
 	began      int64 // when the loop was made
 	now        int64 // when the poll of this batch returned
-	arrivedAt  int64 // when the bytes of the last read came
+	toldAt     int64 // when the poll returned that told of what is read now
+	arrived    arrival
 	armedAt    int64 // what the poller's timer is set to; 0: nothing
 	drainUntil int64 // once stopping: when to cancel what is left
 	partUntil  int64 // once only closing connections are left: when to leave them to the kernel
@@ -109,7 +110,7 @@ func (l *loop) run() error {
 // onBatch is one turn of the loop. Its phases, in this order: what the network did comes before any deadline, so that an
 // answer that is already here is never called late; dials come last, so that no event waits behind them.
 func (l *loop) onBatch(now int64, events []poller.Event) (more bool) {
-	l.now = now
+	l.now, l.toldAt = now, now
 	due := l.armedAt
 	if due <= now {
 		l.armedAt = 0 // the poller's timer is one-shot

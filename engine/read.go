@@ -115,10 +115,18 @@ func (l *loop) receive(slot uint32) (received, syscall.Errno) {
 	return received{read: n, plain: n, short: n < len(a)+len(b), end: n == 0}, errno
 }
 
-// read reads from the socket, and notes in arrivedAt when what it got came.
+// arrival is when the bytes of a read came.
+type arrival struct {
+	at      int64
+	// stamped: as the kernel says. Else the poll returned then that told of them, or, where a connection has used up its share
+	// of a batch, the next: nobody can say whether the rest was there before.
+	stamped bool
+}
+
+// read reads from the socket, and notes when what it got came.
 func (l *loop) read(slot uint32, a, b []byte) (n int, errno syscall.Errno) {
 	fd := int(l.table.rows[slot].fd)
-	l.arrivedAt = l.now
+	l.arrived = arrival{at: l.toldAt}
 	if !l.profile(slot).KernelTimestamps {
 		n, errno = l.sockets.Readv(fd, a, b)
 		return n, errno
@@ -126,12 +134,12 @@ func (l *loop) read(slot uint32, a, b []byte) (n int, errno syscall.Errno) {
 	var stamp int64
 	n, stamp, errno = l.sockets.ReadStamped(fd, a, b)
 	if stamp != 0 {
-		l.arrivedAt = l.clk.Now() - max(clock.RealTime()-stamp, 0)
+		l.arrived = arrival{at: l.clk.Now() - max(clock.RealTime()-stamp, 0), stamped: true}
 	}
 	return n, errno
 }
 
-// noteArrival notes that bytes for the exchange are here, those of the last read.
+// noteArrival notes that bytes for the exchange are here, or the end of the stream that ends a frame: those of the last read.
 func (l *loop) noteArrival(slot uint32) {
 	f := l.flight(slot)
 	f.stopWaiting(l.now)
@@ -139,8 +147,12 @@ func (l *loop) noteArrival(slot uint32) {
 	if l.table.rows[slot].state != Active {
 		return
 	}
-	at := l.arrivedAt
-	if at < f.askedAt { // it answers what was sent in this very batch, or the clock was set
+	at := l.arrived.at
+	switch {
+	case at >= f.askedAt:
+	case l.arrived.stamped: // two clocks are compared, and one may have been set
+		at = f.askedAt
+	default: // it answers what was sent since that poll
 		at = l.clk.Now()
 	}
 	if f.firstByteAt == 0 {

@@ -19,8 +19,9 @@ type session struct {
 	flight []byte // during the handshake: the first that the server sent, at most protocol.FlightSize bytes
 	// left is ciphertext that was read while the ring had no room for what is in it. more says that the driver holds
 	// plaintext still, or an error that comes after some.
-	left []byte
-	more bool
+	left    []byte
+	more    bool
+	arrived arrival // of the last read of application data: what is left of that came with it
 	// asking says that a Step's bytes are among those that wait to be written. answers is how many bytes of TLS' own, which
 	// answer key updates, were put behind what waits.
 	asking  bool
@@ -207,7 +208,7 @@ func (l *loop) shake(slot uint32, in []byte) (more bool) {
 func (l *loop) goOnSecured(slot uint32, s *session, ex protocol.Exchange, rest []byte) {
 	token := l.table.token(slot)
 	if len(rest) > 0 {
-		s.left = bytes.Clone(rest)
+		s.left, s.arrived = bytes.Clone(rest), arrival{at: l.toldAt}
 	}
 	l.transition(slot, Active)
 	l.begin(slot, ex)
@@ -281,7 +282,9 @@ func (l *loop) receiveSecured(slot uint32, s *session) (received, syscall.Errno)
 		}
 		got.read, in = n, l.scratch[:n]
 		got.short = n < len(l.scratch)
+		s.arrived = l.arrived
 	}
+	l.arrived = s.arrived
 	records, waiting := s.driver.Records(), len(s.driver.Outgoing())
 	full := false // the ring is; the driver may hold more
 	a, b := l.pool.Free(&f.in)

@@ -153,9 +153,10 @@ type Exchange interface {
 // Timed is an Exchange that wants to know when its frames came.
 type Timed interface {
 	Exchange
-	// Arrived is called before OnFrame and OnEnd when bytes have come, with the moment on the engine's clock at which they
-	// did: as the kernel says if it was asked to (KernelTimestamps of a profile), else when the poll returned; never before
-	// the last Send was written. now is the moment of the call.
+	// Arrived is called before OnFrame and OnEnd when bytes have come, and before OnFrame when the end of the stream ends a
+	// frame ([EndParser]), with the moment on the engine's clock at which they did: as the kernel says if it was asked to
+	// (KernelTimestamps of a profile) and they are bytes, else when the poll returned that told of them; never before the last
+	// Send was written. now is the moment of the call.
 	Arrived(at, now int64)
 }
 

@@ -20,6 +20,9 @@ var ErrUnlike = errors.New("named twice, and not alike")
 // ErrNoTarget says that what was named gives no target.
 var ErrNoTarget = errors.New("there is no target")
 
+// ErrTooMany says that more than MaxTargets are named.
+var ErrTooMany = fmt.Errorf("there are more than %d targets", MaxTargets)
+
 // Options names the targets, as package target has them.
 type Options struct {
 	Args, Files []string
@@ -35,19 +38,14 @@ type Options struct {
 	Seed uint64
 	// Sources are the local addresses to dial from.
 	Sources []netip.Addr
-	// Most ends the reading after so many targets, since no more are needed; 0, or above MaxTargets, is MaxTargets.
-	Most int
 	// Lookup resolves names; default the system's resolver.
 	Lookup target.LookupFunc
 }
 
-// Load reads the targets and resolves their names. Of a target that is named twice one is taken; what is excluded is left
-// out. An entry that gives no target is a *target.InputError: unlike a scan, a load of which a part is missing is another
-// load.
+// Load reads all targets and resolves their names. Of a target that is named twice one is taken; what is excluded is left
+// out. An entry that gives no target is a *target.InputError, and one that can't be connected to a *TargetError: unlike a scan, a
+// load of which a part is missing is another load.
 func Load(ctx context.Context, o Options) (*Plan, error) {
-	if o.Most <= 0 || o.Most > MaxTargets {
-		o.Most = MaxTargets
-	}
 	named, err := read(ctx, o)
 	if err != nil {
 		return nil, err
@@ -102,7 +100,7 @@ func read(ctx context.Context, o Options) (named []target.Target, err error) {
 		return nil, fmt.Errorf("open the targets: %w", err)
 	}
 	defer in.Close() // files that were only read
-	for len(named) < o.Most && ctx.Err() == nil {
+	for ctx.Err() == nil {
 		var t target.Target
 		err := in.Next(&t)
 		var bad *target.InputError
@@ -114,6 +112,8 @@ func read(ctx context.Context, o Options) (named []target.Target, err error) {
 			return nil, bad
 		case err != nil:
 			return nil, fmt.Errorf("read the targets: %w", err)
+		case len(named) == MaxTargets:
+			return nil, ErrTooMany
 		default:
 			if t.Probe == schemes["http"].Name && t.Path == "" {
 				t.Path = "/" // RFC 9110 s.4.2.3: it is the same, and says that there was a URL
@@ -121,7 +121,7 @@ func read(ctx context.Context, o Options) (named []target.Target, err error) {
 			named = append(named, t)
 		}
 	}
-	return named, ctx.Err()
+	return nil, ctx.Err()
 }
 
 // resolve returns the addresses of each target.
@@ -171,7 +171,7 @@ func zoneOf(addr netip.Addr) (uint32, error) {
 	name := addr.Zone()
 	if name == "" {
 		if addr.Is6() && addr.IsLinkLocalUnicast() {
-			return 0, fmt.Errorf("%v is link-local: name its interface, as in %v%%eth0", addr, addr)
+			return 0, &TargetError{fmt.Sprintf("%v is link-local: name its interface, as in %v%%eth0", addr, addr)}
 		}
 		return 0, nil
 	}
@@ -180,7 +180,7 @@ func zoneOf(addr netip.Addr) (uint32, error) {
 	}
 	iface, err := net.InterfaceByName(name)
 	if err != nil {
-		return 0, fmt.Errorf("%v: this machine has no interface %q", addr, name)
+		return 0, &TargetError{fmt.Sprintf("%v: this machine has no interface %q", addr, name)}
 	}
 	return uint32(iface.Index), nil
 }

@@ -1,11 +1,14 @@
 package plan
 
 import (
+	"errors"
 	"net/netip"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"sonde/target"
 )
 
 // TestLoadURLs reads what the examples of the commands name.
@@ -34,6 +37,20 @@ func TestLoadURLs(t *testing.T) {
 			}
 		})
 	}
+	t.Run("a bad one behind others", func(t *testing.T) {
+		var bad *target.InputError
+		if _, err := Load(t.Context(), Options{Args: []string{"192.0.2.7:1", "192.0.2.8:1", "not a target:::x"}}); !errors.As(err, &bad) {
+			t.Errorf("got %v, want a *target.InputError", err)
+		}
+	})
+	t.Run("too many", func(t *testing.T) {
+		if p, err := Load(t.Context(), Options{Args: []string{"10.0.0.0/16"}, Port: 1}); err != nil || len(p.Targets()) < MaxTargets-2 {
+			t.Errorf("got error %v, want 65,536 targets", err)
+		}
+		if _, err := Load(t.Context(), Options{Args: []string{"10.0.0.0/15"}, Port: 1}); !errors.Is(err, ErrTooMany) {
+			t.Errorf("got %v, want ErrTooMany", err)
+		}
+	})
 	t.Run("another scheme", func(t *testing.T) {
 		if p, err := Load(t.Context(), Options{Args: []string{"gopher://192.0.2.7/"}}); err == nil {
 			t.Errorf("got targets %v, want an error", p.Targets())

@@ -67,8 +67,14 @@ type Plan struct {
 	ofFamily [2][]uint16
 }
 
-// New makes a plan over targets and sources, which it keeps. Without sources the kernel chooses. It fails when there is no
-// target, or one that no source can reach.
+// TargetError says why a target can't be connected to from here.
+type TargetError struct{ Reason string }
+
+// Error implements error.
+func (e *TargetError) Error() string { return e.Reason }
+
+// New makes a plan over targets and sources, which it keeps. Without sources the kernel chooses. It fails with ErrNoTarget, or with a
+// *TargetError for one that no source can reach.
 func New(targets []Target, sources []netip.Addr) (*Plan, error) {
 	if len(targets) == 0 {
 		return nil, ErrNoTarget
@@ -81,7 +87,7 @@ func New(targets []Target, sources []netip.Addr) (*Plan, error) {
 	for i := range targets {
 		t := &targets[i]
 		if !target.Routable(t.Addr.Addr()) {
-			return nil, fmt.Errorf("%s has the address %v, which can't be connected to", t.Domain, t.Addr.Addr())
+			return nil, &TargetError{unroutable(t)}
 		}
 		zone, err := zoneOf(t.Addr.Addr())
 		if err != nil {
@@ -89,10 +95,24 @@ func New(targets []Target, sources []netip.Addr) (*Plan, error) {
 		}
 		t.remote = socket.AddrFrom(t.Addr, zone)
 		if len(sources) > 0 && len(p.ofFamily[family(t.Addr.Addr())]) == 0 {
-			return nil, fmt.Errorf("no source address is of the family of %v", t.Addr)
+			return nil, &TargetError{fmt.Sprintf("no source address is of the family of %v", t.Addr)}
 		}
 	}
 	return p, nil
+}
+
+func unroutable(t *Target) string {
+	if t.Domain == "" {
+		return fmt.Sprintf("%v can't be connected to", t.Addr.Addr())
+	}
+	return fmt.Sprintf("%s has the address %v, which can't be connected to", t.Domain, t.Addr.Addr())
+}
+
+// First is the plan over the first n of its targets alone, 1 at least.
+func (p *Plan) First(n int) *Plan {
+	first := *p
+	first.targets = p.targets[:min(max(n, 1), len(p.targets))]
+	return &first
 }
 
 // family is 0 for IPv4 and 1 for IPv6.

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"errors"
 	"net/netip"
 	"strings"
 	"testing"
@@ -64,9 +65,32 @@ func TestNewRefuses(t *testing.T) {
 		"link-local, no zone":   {targets(t, "[fe80::1]:1"), nil, "name its interface"},
 		"no such interface":     {targets(t, "[fe80::1%nosuch0]:1"), nil, `no interface "nosuch0"`},
 	} {
-		if _, err := New(c.targets, c.sources); err == nil || !strings.Contains(err.Error(), c.want) {
+		_, err := New(c.targets, c.sources)
+		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: got %v, want %q in it", name, err, c.want)
 		}
+		var unfit *TargetError
+		if !errors.As(err, &unfit) && !errors.Is(err, ErrNoTarget) {
+			t.Errorf("%s: got %T, want a *TargetError", name, err)
+		}
+	}
+}
+
+// The first of the targets take all connections, and only their pairs count.
+func TestFirst(t *testing.T) {
+	whole, err := New(targets(t, "127.0.0.1:1", "127.0.0.2:1", "127.0.0.3:1"), sources("127.1.0.1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := whole.First(2)
+	if got := len(p.Targets()); got != 2 || p.Pairs() != 2 {
+		t.Errorf("got %d targets and %d pairs, want 2 and 2", got, p.Pairs())
+	}
+	if got, want := p.Job(2).Remote.AddrPort(), whole.Targets()[0].Addr; got != want {
+		t.Errorf("connection 2 goes to %v, want %v", got, want)
+	}
+	if got := len(whole.First(9).Targets()) + len(whole.Targets()); got != 6 {
+		t.Errorf("got %d targets of the whole twice, want 6", got)
 	}
 }
 
@@ -119,7 +143,7 @@ func TestRoom(t *testing.T) {
 			t.Errorf("%s: there is room, want a shortage by %q", name, c.limit)
 		case short != nil && c.limit == "":
 			t.Errorf("%s: %v, want room", name, short)
-		case short != nil && (!strings.Contains(short.Limit, c.limit) || short.Raise == "" || short.Allows >= c.want.Connections || short.Wanted != c.want.Connections):
+		case short != nil && (!strings.Contains(short.Limit, c.limit) || short.Raise == "" && short.Lack == LackNothing || short.Allows >= c.want.Connections || short.Wanted != c.want.Connections):
 			t.Errorf("%s: got %+v, want a shortage by %q with a way out", name, short, c.limit)
 		}
 	}

@@ -20,9 +20,22 @@ type Shortage struct {
 	Wanted, Allows int
 	// Limit says which limit it is, where it is set and to what.
 	Limit string
-	// Raise is how to raise it: a command, or what else to give.
+	// Raise is how to raise it on this machine: a command, or what else to do. Empty if nothing can be done to it.
 	Raise string
+	// Lack is what else to give would help; how that is asked for is the caller's to say.
+	Lack Lack
 }
+
+// Lack is what there are too few of.
+type Lack int
+
+// What may be lacking. Nothing: it is the machine's alone.
+const (
+	LackNothing   Lack = iota
+	LackWorkers        // there is one process
+	LackProcesses      // there are several processes
+	LackPairs          // of source address and target
+)
 
 // Error implements error.
 func (s *Shortage) Error() string {
@@ -106,15 +119,15 @@ func (p *Plan) descriptors(machine limits.Limits, loops, processes int) Shortage
 	}
 	switch {
 	case processes == 1:
-		s.Raise = "share the load among processes by --workers auto, or " + s.Raise
+		s.Lack = LackWorkers
 	case processes < MaxWorkers:
 		s.Limit = fmt.Sprintf("each of %d processes may have %d files open (ulimit -n, getrlimit(2)), of which some are taken", processes, f.Soft)
-		s.Raise = "take more --workers, or " + s.Raise
+		s.Lack = LackProcesses
 	}
 	if left := f.System - f.SystemInUse; f.System != limits.Unknown && f.SystemInUse != limits.Unknown && left < int64(s.Allows) {
 		s.Allows = int(left)
 		s.Limit = fmt.Sprintf("all processes together may have %d files open (fs.file-max), and have %d", f.System, f.SystemInUse)
-		s.Raise = "sysctl -w fs.file-max=" + fmt.Sprint(4*f.System)
+		s.Raise, s.Lack = "sysctl -w fs.file-max="+fmt.Sprint(4*f.System), LackNothing
 	}
 	return s
 }
@@ -126,11 +139,11 @@ func (p *Plan) ports(machine limits.Limits) Shortage {
 		Allows: min(each, MaxPerPair) * pairs,
 		Limit: fmt.Sprintf("each pair of source address and target carries at most %d connections, beyond which each connect costs many times more, and %s",
 			MaxPerPair, thereAre(pairs)),
-		Raise: "name more targets (a block of addresses), or more source addresses by --source-ip",
+		Lack: LackPairs,
 	}
 	if each < MaxPerPair {
 		s.Limit = fmt.Sprintf("the kernel has %d local ports for each pair of source address and target (net.ipv4.ip_local_port_range), and %s", each, thereAre(pairs))
-		s.Raise += ", or raise it: sysctl -w net.ipv4.ip_local_port_range='10240 65535'"
+		s.Raise = "sysctl -w net.ipv4.ip_local_port_range='10240 65535'"
 	}
 	return s
 }

@@ -154,7 +154,7 @@ func (o *benchCompareOptions) run(ctx context.Context, args []string) error {
 	if err := o.check(args); err != nil {
 		return err
 	}
-	ctx, stop := stopOnSignal(ctx, func(error) { o.p.stderr.note("stopping") }, func() {})
+	ctx, hurry, stop := stopAtSecond(ctx, o.p.stderr, "what was done is reported")
 	defer stop()
 	if err := o.load(ctx, args); err != nil {
 		return err
@@ -166,11 +166,12 @@ func (o *benchCompareOptions) run(ctx context.Context, args []string) error {
 			o.p.stderr.note("run %d of %d: %v over %s, round %d", s.Done+1, s.Total, s.Workload, s.Transport, s.Round)
 		}
 	}
-	report, err := compare.Run(ctx, o.cfg)
+	report, err := unlessHurried(hurry, func() (*compare.Report, error) { return compare.Run(ctx, o.cfg) })
 	if err != nil {
 		var s *plan.Shortage
 		if errors.As(err, &s) {
-			return &valueError{err.Error(), s.Raise}
+			fewer := map[bool]string{true: "take fewer --connections"}[s.Lack != plan.LackNothing]
+			return &valueError{err.Error(), joinWays(fewer, s.Raise)}
 		}
 		return err
 	}
@@ -220,7 +221,7 @@ func (o *benchCompareOptions) load(ctx context.Context, args []string) error {
 	if len(args) > 0 {
 		p, err := plan.Load(ctx, plan.Options{Args: args, Ports: o.ports})
 		if err != nil {
-			return err
+			return usageOfTarget(err, "each is compared at one port and in one way: name it once")
 		}
 		for _, t := range p.Targets() {
 			o.cfg.Targets = append(o.cfg.Targets, t.Addr)

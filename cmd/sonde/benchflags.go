@@ -30,9 +30,10 @@ func pick(flags []flagSpec, names ...string) []flagSpec {
 // benchHelp and benchDefaults are of flags that a load takes otherwise than a scan.
 var (
 	benchHelp = map[string]string{
-		"all-ips": "connect to each address of a name, not the first alone",
-		"tls":     "connect over TLS; https:// chooses it too",
-		"close":   "end connections by RST, which holds no port afterwards, or by FIN, which holds one for a minute",
+		"all-ips":  "connect to each address of a name, not the first alone",
+		"tls":      "connect over TLS; https:// chooses it too",
+		"insecure": "take any certificate, and judge none",
+		"close":    "end connections by RST, which holds no port afterwards, or by FIN, which holds one for a minute",
 	}
 	benchDefaults = map[string]string{
 		"ports": "that of the URL, or of --talk",
@@ -56,7 +57,7 @@ func (o *benchOptions) flags() []flagSpec {
 	flags = append(flags, pick(limitFlags(&o.scan), limits...)...)
 	if o.kind == result.Hold {
 		flags = append(flags, flagSpec{group: limitFlags(&o.scan)[0].group, name: "idle-timeout", arg: "TIME", def: "none", set: toDuration(&o.idle),
-			help: "drop a held connection whose heartbeats were not answered for so long; at least --ping-interval and --read-timeout"})
+			help: "drop a held connection whose heartbeats were not answered for so long; at least --ping-interval and --read-timeout, and 50 ms by which a heartbeat may be put off"})
 	}
 	return append(flags, o.outputFlags()...)
 }

@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"sonde/bench"
@@ -44,21 +46,24 @@ func (o *benchOptions) outputFlags() []flagSpec {
 }
 
 func (o *benchOptions) setFailAbove(value string) error {
-	var percent float64
-	if _, err := fmt.Sscanf(strings.TrimSuffix(value, "%")+"\n", "%g\n", &percent); err != nil || percent < 0 {
+	percent, err := strconv.ParseFloat(strings.TrimSuffix(value, "%"), 64)
+	if err != nil || !(percent >= 0) || math.IsInf(percent, 0) { // a NaN is not at least 0
 		return errors.New("want a percentage, as in 5")
 	}
 	o.out.failAbove = percent
 	return nil
 }
 
-// check refuses what could only fail at the end.
-func (b *benchOutputs) check() error {
+// check refuses what could only fail at the end. named are the files that flags name: what is no output is an input.
+func (b *benchOutputs) check(named []namedFile) error {
 	if b.failAbove >= 0 && b.baseline == "" {
 		return &usageError{"--fail-above without --baseline", "--baseline names the report to compare with"}
 	}
 	outputs := []namedFile{{"--json", b.json}, {"--html", b.html}, {"--hdr", b.hdr}}
-	if err := checkOutputs([]namedFile{{"--baseline", b.baseline}}, outputs); err != nil {
+	inputs := slices.DeleteFunc(slices.Clone(named), func(f namedFile) bool {
+		return f.name == "-" || slices.Contains(outputs, f)
+	})
+	if err := checkOutputs(inputs, outputs); err != nil {
 		return err
 	}
 	for _, out := range outputs {
@@ -101,9 +106,9 @@ func (o *benchOptions) printPlan(cfg *bench.Config, prepared *bench.Prepared, sh
 	case !errors.As(short, &s):
 		fmt.Fprintln(&b, "this machine's limits allow it")
 	case prepared != nil:
-		fmt.Fprintf(&b, "fewer than asked for: %v\n  to raise it: %s\n", s, s.Raise)
+		fmt.Fprintf(&b, "fewer than asked for: %v\n  to raise it: %s\n", s, benchRaise(s))
 	default:
-		fmt.Fprintf(&b, "not possible here: %v\n  to raise it: %s\n", s, s.Raise)
+		fmt.Fprintf(&b, "not possible here: %v\n  to raise it: %s\n", s, benchRaise(s))
 	}
 	fmt.Fprintln(&b, "nothing was opened")
 	if err := o.p.print(b.String()); err != nil {
@@ -127,20 +132,16 @@ func plural(n int, what string) string {
 
 // measure does the load and tells of it.
 func (o *benchOptions) measure(ctx context.Context, prepared *bench.Prepared) error {
-	console := o.p.stderr
-	ctx, stop := stopOnSignal(ctx, func(error) { console.note("stopping; what was done is reported") }, func() {})
-	defer stop()
-	var old *result.Report
-	if o.out.baseline != "" {
-		var err error
-		if old, err = readReport(o.out.baseline); err != nil {
-			return err
-		}
-		planned := &result.Report{Schema: result.Schema, Kind: o.kind, Config: o.settings(prepared)}
-		if err := baseline.Check(old, planned); err != nil {
-			return &usageError{fmt.Sprintf("compare with %s: %v", o.out.baseline, err), "give the flags that the baseline was made with, as its \"command\" has them"}
-		}
+	settings, err := o.settings(prepared)
+	if err != nil {
+		return err
 	}
+	old, err := o.readBaseline(settings)
+	if err != nil {
+		return err
+	}
+	ctx, hurry, stop := stopAtSecond(ctx, o.p.stderr, "what was done is reported")
+	defer stop()
 	live := o.newLive()
 	if live != nil {
 		prepared.Interval = func(i *result.Interval) {
@@ -148,15 +149,31 @@ func (o *benchOptions) measure(ctx context.Context, prepared *bench.Prepared) er
 			live.Update(i, uint64(prepared.Load.Connections))
 		}
 	}
-	r, err := prepared.Run(ctx)
+	r, err := unlessHurried(hurry, func() (*result.Report, error) { return prepared.Run(ctx) })
 	if live != nil {
 		live.Close()
 	}
 	if err != nil {
 		return err
 	}
-	r.Version, r.Command, r.Config = versionWord(), os.Args[1:], o.settings(prepared)
+	r.Version, r.Command, r.Config = versionWord(), o.maskArgs(os.Args[1:]), settings
 	return o.report(r, old)
+}
+
+// readBaseline reads the report to compare with, nil without one, and refuses that of another load.
+func (o *benchOptions) readBaseline(settings settings) (*result.Report, error) {
+	if o.out.baseline == "" {
+		return nil, nil
+	}
+	old, err := readReport(o.out.baseline)
+	if err != nil {
+		return nil, err
+	}
+	planned := &result.Report{Schema: result.Schema, Kind: o.kind, Config: settings}
+	if err := baseline.Check(old, planned); err != nil {
+		return nil, &usageError{fmt.Sprintf("compare with %s: %v", o.out.baseline, err), "give the flags that the baseline was made with, as its \"command\" has them"}
+	}
+	return old, nil
 }
 
 // newLive is the view of the load while it runs, nil without one.

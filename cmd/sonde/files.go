@@ -31,8 +31,16 @@ func checkOutputs(inputs, outputs []namedFile) error {
 func sameFile(a, b string) bool {
 	infoA, errA := os.Stat(a)
 	infoB, errB := os.Stat(b)
+	switch {
+	case errA == nil && errB == nil:
+		return infoA.Mode().IsRegular() && os.SameFile(infoA, infoB)
+	case errA == nil || errB == nil:
+		return false
+	}
+	folderA, errA := os.Stat(filepath.Dir(a))
+	folderB, errB := os.Stat(filepath.Dir(b))
 	if errA != nil || errB != nil {
 		return filepath.Clean(a) == filepath.Clean(b)
 	}
-	return infoA.Mode().IsRegular() && os.SameFile(infoA, infoB)
+	return os.SameFile(folderA, folderB) && filepath.Base(a) == filepath.Base(b)
 }

@@ -53,3 +53,34 @@ func stopOnSignal(ctx context.Context, onFirst func(why error), onSecond func())
 		cancel(nil)
 	}
 }
+
+// stopAtSecond is stopOnSignal for work that ends by itself after the first signal, which may take seconds. hurry is closed at the
+// second. then says what becomes of what was done.
+func stopAtSecond(ctx context.Context, console *console, then string) (_ context.Context, hurry <-chan struct{}, stop func()) {
+	second := make(chan struct{})
+	ctx, stop = stopOnSignal(ctx,
+		func(error) { console.note("stopping: %s; again to stop at once", then) },
+		sync.OnceFunc(func() { close(second) }))
+	return ctx, second, stop
+}
+
+// unlessHurried returns what work does, or exit code 3 as soon as hurry is closed. Then work is left to itself: it ends with this
+// process, and so do its worker processes.
+func unlessHurried[T any](hurry <-chan struct{}, work func() (T, error)) (T, error) {
+	type outcome struct {
+		value T
+		err   error
+	}
+	done := make(chan outcome, 1)
+	go func() {
+		value, err := work()
+		done <- outcome{value, err}
+	}()
+	select {
+	case o := <-done:
+		return o.value, o.err
+	case <-hurry:
+		var none T
+		return none, exitStatus(exitStopped)
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -68,8 +69,8 @@ func TestCompare(t *testing.T) {
 			if math.Abs(got.P-tt.p) > 1e-9 || got.Real != tt.real || got.Better() != tt.better {
 				t.Errorf("got p %v, real %t, better %t, want %v, %t, %t", got.P, got.Real, got.Better(), tt.p, tt.real, tt.better)
 			}
-			if want := len(tt.old) >= 4 && len(tt.new) >= 4; c.Tested != want {
-				t.Errorf("got tested %t, want %t", c.Tested, want)
+			if want := len(tt.old) >= 4 && len(tt.new) >= 4; c.Tested != want || got.Tested != want {
+				t.Errorf("got tested %t, %t, want %t", c.Tested, got.Tested, want)
 			}
 		})
 	}
@@ -111,6 +112,107 @@ func TestWorse(t *testing.T) {
 	}
 }
 
+// load is a part of so many operations in a second, of which each took so long.
+func load(operations int, took time.Duration) *result.Part {
+	p := &result.Part{Wanted: 10, Operations: uint64(operations), Measured: time.Second}
+	for range operations {
+		p.Phases.Of(result.Latency).Record(took)
+	}
+	return p
+}
+
+func failing(p *result.Part, n uint64) *result.Part {
+	p.Failures.Add(result.Failure{Status: "io-timeout", Count: n})
+	return p
+}
+
+// TestWorseOfOneRun: what --fail-above makes of two single runs.
+func TestWorseOfOneRun(t *testing.T) {
+	const ms = time.Millisecond
+	with := func(p *result.Part, phase result.Phase, took time.Duration) *result.Part {
+		for range 10 {
+			p.Phases.Of(phase).Record(took)
+		}
+		return p
+	}
+	tests := []struct {
+		name     string
+		old, new *result.Part
+		above    float64
+		want     []string
+	}{
+		{"the same", load(2000, ms), load(2000, ms), 0, nil},
+		{"nothing answered", load(20, ms), failing(load(0, 0), 10), 1000, []string{"cpu_us_per_operation", "failed_percent", "latency_us_p50", "latency_us_p90"}},
+		{"nothing answered, a lower limit", load(2, ms), failing(load(0, 0), 10), 50,
+			[]string{"cpu_us_per_operation", "failed_percent", "latency_us_p50", "operations_per_s"}},
+		{"some failed, where none had", load(2000, ms), failing(load(1990, ms), 10), 1000, []string{"failed_percent"}},
+		{"one in 2,000 failed", load(2000, ms), failing(load(1999, ms), 1), 0, []string{"operations_per_s"}},
+		{"twice as many failed", failing(load(2000, ms), 100), failing(load(2000, ms), 220), 50, []string{"failed_percent"}},
+		{"a few more failed", failing(load(2000, ms), 100), failing(load(2000, ms), 110), 50, nil},
+		{"as many failed of fewer connections alone", failing(&result.Part{Wanted: 10_000}, 5), failing(&result.Part{Wanted: 10_000}, 9), 5, nil},
+		{"too few for a p99", load(100, ms), load(99, ms), 5, nil},
+		{"from 0", load(2000, 0), load(2000, ms), 5, nil},
+		{"no TLS in full any more, but resumed", with(with(load(10, ms), result.TLS, ms), result.TLSResumed, ms), with(load(10, ms), result.TLSResumed, ms), 5, nil},
+		{"no TLS resumed any more", with(load(10, ms), result.TLSResumed, ms), load(10, ms), 5, []string{"tls_resumed_us_p50", "tls_resumed_us_p90"}},
+		{"no kernel that tells", with(with(load(10, ms), result.Connect, ms), result.KernelRTT, ms), with(load(10, ms), result.Connect, ms), 5, nil},
+		{"sonde was late", with(with(with(load(10, ms), result.SchedDelay, ms), result.Ours, ms), result.Lag, ms),
+			with(with(with(load(10, ms), result.SchedDelay, 9*ms), result.Ours, 9*ms), result.Lag, 9*ms), 5, nil},
+		{"the peer was", with(load(10, ms), result.Peer, ms), with(load(10, ms), result.Peer, 2*ms), 5, []string{"peer_us_p50", "peer_us_p90"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			old, new := runs(""), runs("")
+			old.Total, new.Total = tt.old, tt.new
+			var got []string
+			for _, change := range compare(t, old, new).Worse(tt.above) {
+				got = append(got, change.Figure)
+			}
+			slices.Sort(got)
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Errorf("worse differ (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestWorseOfRuns: a figure that some runs have not is not tested, others are; nothing in all runs is worse.
+func TestWorseOfRuns(t *testing.T) {
+	of := func(parts ...*result.Part) *result.Report {
+		r := runs("")
+		r.Total = parts[0]
+		for _, p := range parts {
+			r.Runs = append(r.Runs, result.Run{Figures: p.Figures()})
+		}
+		return r
+	}
+	well, none := load(20, time.Millisecond), failing(load(0, 0), 10)
+	old := of(well, well, well, well)
+	c := compare(t, old, of(none, none, none, well))
+	got := map[string]bool{}
+	for _, change := range c.Changes {
+		got[change.Figure] = change.Tested
+	}
+	want := map[string]bool{"operations_per_s": true, "failed_percent": true, "cpu_us_per_operation": false, "latency_us_p50": false, "latency_us_p90": false}
+	if diff := cmp.Diff(want, got); diff != "" || !c.Tested {
+		t.Errorf("tested differ, all in all %t (-want +got):\n%s", c.Tested, diff)
+	}
+	var out bytes.Buffer
+	if err := Write(&out, compare(t, old, of(none, none, none, none)), report.Style{ASCII: true}); err != nil {
+		t.Fatal(err)
+	}
+	text := `
+FIGURE                      BASELINE         NOW    CHANGE       P
+operations_per_s                20/s       0.0/s   -100.0%   0.029  worse
+failed_percent                 0.00%     100.00%    from 0   0.029  worse
+cpu_us_per_operation          0.00us        none      gone     n/a
+latency_us_p50                1.00ms        none      gone     n/a
+latency_us_p90                1.00ms        none      gone     n/a
+`
+	if !strings.Contains(out.String(), text) {
+		t.Errorf("got %s\nwant it to have %s", out.String(), text)
+	}
+}
+
 func TestCompareRefuses(t *testing.T) {
 	tests := []struct {
 		name   string
@@ -121,8 +223,8 @@ func TestCompareRefuses(t *testing.T) {
 		{"schema", func(r *result.Report) { r.Schema = "sonde-bench/2" }, `the baseline is of another load: its schema is "sonde-bench/1", want "sonde-bench/2"`},
 		{"config", func(r *result.Report) { r.Config = map[string]any{"connections": 200, "rate": "<1k"} },
 			`the baseline is of another load: connections was 100, is 200; rate was not set, is "<1k"; tls was false, is not set`},
-		{"nothing in common", func(r *result.Report) { r.Runs = nil },
-			"the baseline is of another load: the reports have no figure in common: one of them has no operation that ended well"},
+		{"nothing in common", func(r *result.Report) { r.Runs = nil; r.Total.Phases.Of(result.Latency).Record(1) },
+			"the baseline is of another load: the reports have no figure in common"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

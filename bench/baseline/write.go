@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"sonde/bench/result"
 	"sonde/report"
 	"sonde/report/draw"
 )
@@ -58,21 +59,28 @@ func Write(w io.Writer, c *Comparison, style report.Style) error {
 func (c *Change) write(p *draw.Page, tested bool) {
 	p.Left(c.Figure, figureCell)
 	p.Right(c.value(c.Old, p), valueCell)
-	p.Right(c.value(c.New, p), valueCell)
-	text, color := c.verdict(tested)
+	now, text, color := "none", "gone", draw.Red
+	if !c.Gone {
+		now = c.value(c.New, p)
+		text, color = c.verdict()
+	}
+	p.Right(now, valueCell)
 	p.Spaces(changeCell - len(text))
 	p.Colored(color, text)
-	if tested {
+	switch {
+	case c.Tested:
 		p.Right(strconv.FormatFloat(c.P, 'f', 3, 64), pCell)
 		if c.Real {
 			p.Colored(color, map[bool]string{true: "  better", false: "  worse"}[c.Better()])
 		}
+	case tested:
+		p.Right("n/a", pCell)
 	}
 	p.End()
 }
 
 // verdict is the change as text and its colour.
-func (c *Change) verdict(tested bool) (string, draw.Color) {
+func (c *Change) verdict() (string, draw.Color) {
 	text := strconv.FormatFloat(c.Percent, 'f', 1, 64) + "%"
 	if c.Percent > 0 {
 		text = "+" + text
@@ -81,9 +89,9 @@ func (c *Change) verdict(tested bool) (string, draw.Color) {
 		text = "from 0"
 	}
 	switch {
-	case tested && !c.Real:
+	case c.Tested && !c.Real:
 		return "~", draw.Dim
-	case !c.Real || !tested:
+	case !c.Real || !c.Tested:
 		return text, ""
 	case c.Better():
 		return text, draw.Green
@@ -96,9 +104,11 @@ func (c *Change) value(v float64, p *draw.Page) string {
 	switch {
 	case moreIsBetter(c.Figure):
 		return draw.Rate(v)
-	case c.Figure == "memory_per_connection":
+	case c.Figure == result.FailedPercent:
+		return strconv.FormatFloat(v, 'f', 2, 64) + "%"
+	case c.Figure == result.BytesPerConnection:
 		return draw.Bytes(v)
-	case c.Figure == "cpu_us_per_operation" && v < 1000:
+	case c.Figure == result.CPUPerOperationUS && v < 1000:
 		unit := "µs"
 		if p.Style.ASCII {
 			unit = "us"

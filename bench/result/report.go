@@ -111,49 +111,79 @@ func (p *Part) OperationsPerCore() float64 {
 	return float64(p.Operations) / p.Usage.MeasuredCPU.Seconds()
 }
 
-// MemoryPerConnection is by how many bytes the processes grew for each connection that was held, and whether that is known.
+// FailedShare is how many of all operations failed, from 0 to 1. Where nothing is said over the connections, or hardly
+// anything, it is how many of the connections did.
+func (p *Part) FailedShare() float64 {
+	failed, _ := p.Failures.Total()
+	if failed == 0 {
+		return 0
+	}
+	return float64(failed) / float64(max(p.Operations+failed, p.Wanted))
+}
+
+// MemoryPerConnection is by how many bytes the processes grew for each connection that was held, 0 if they shrank, and
+// whether that is known.
 func (p *Part) MemoryPerConnection() (bytes float64, ok bool) {
 	u := &p.Usage
 	if p.Held == 0 || u.ResidentBefore < 0 || u.ResidentHeld < 0 {
 		return 0, false
 	}
-	return float64(u.ResidentHeld-u.ResidentBefore) / float64(p.Held), true
+	return float64(max(u.ResidentHeld-u.ResidentBefore, 0)) / float64(p.Held), true
 }
 
 // quantiles are those that are figures.
 var quantiles = []struct {
 	word string
 	q    float64
-}{{"p50", 0.50}, {"p90", 0.90}, {"p99", 0.99}, {"p999", 0.999}}
+	// least is how many counts there are a figure from, 1/(1-q): of fewer it is the greatest, whatever its name.
+	least uint64
+}{{"p50", 0.50, 2}, {"p90", 0.90, 10}, {"p99", 0.99, 100}, {"p999", 0.999, 1000}}
 
-// FigureNames returns the names of all figures that there can be, in the order in which they are shown.
-func FigureNames() []string {
-	names := []string{"operations_per_s", "cpu_us_per_operation", "memory_per_connection"}
-	for phase := range NumPhases {
-		for _, q := range quantiles {
-			names = append(names, phase.String()+"_"+q.word)
-		}
+// The names of the figures that are of no phase.
+const (
+	OperationsPerS     = "operations_per_s"
+	FailedPercent      = "failed_percent"
+	CPUPerOperationUS  = "cpu_us_per_operation"
+	BytesPerConnection = "memory_per_connection"
+)
+
+// QuantileFigures returns the names of the figures of a phase, the median first.
+func QuantileFigures(of Phase) []string {
+	var names []string
+	for _, q := range quantiles {
+		names = append(names, of.String()+"_"+q.word)
 	}
 	return names
 }
 
-// Figures are the figures by which two reports are compared, by name; those that are not there are left out. In all but
-// "operations_per_s" less is better.
+// FigureNames returns the names of all figures that there can be, in the order in which they are shown.
+func FigureNames() []string {
+	names := []string{OperationsPerS, FailedPercent, CPUPerOperationUS, BytesPerConnection}
+	for phase := range NumPhases {
+		names = append(names, QuantileFigures(phase)...)
+	}
+	return names
+}
+
+// Figures are the figures by which two reports are compared, by name. The rate and the share of failures are always there: a
+// load of which nothing ended well has a rate of 0, and not none. Others that nothing was counted of, or too little, are left
+// out. In all but OperationsPerS less is better.
 func (p *Part) Figures() map[string]float64 {
-	m := map[string]float64{}
+	m := map[string]float64{OperationsPerS: p.OperationsPerSecond(), FailedPercent: 100 * p.FailedShare()}
 	if p.Operations > 0 {
-		m["operations_per_s"] = p.OperationsPerSecond()
-		m["cpu_us_per_operation"] = float64(p.CPUPerOperation()) / float64(time.Microsecond)
+		m[CPUPerOperationUS] = float64(p.CPUPerOperation()) / float64(time.Microsecond)
 	}
 	if bytes, ok := p.MemoryPerConnection(); ok {
-		m["memory_per_connection"] = bytes
+		m[BytesPerConnection] = bytes
 	}
 	for phase, h := range p.Phases {
-		if h == nil || h.Count() == 0 {
+		if h == nil {
 			continue
 		}
 		for _, q := range quantiles {
-			m[Phase(phase).String()+"_"+q.word] = float64(h.Quantile(q.q)) / float64(time.Microsecond)
+			if h.Count() >= q.least {
+				m[Phase(phase).String()+"_"+q.word] = float64(h.Quantile(q.q)) / float64(time.Microsecond)
+			}
 		}
 	}
 	return m

@@ -48,7 +48,8 @@ func instance(t *testing.T, r *result.Report) map[string]any {
 func TestSchema(t *testing.T) {
 	s := schema(t)
 	empty := &result.Report{Schema: result.Schema, Kind: result.Hold, Total: &result.Part{}}
-	for _, r := range []*result.Report{resulttest.Hold(), resulttest.Handshake(), resulttest.Request(), empty} {
+	unknown := &result.Report{Schema: result.Schema, Kind: result.Hold, Total: &result.Part{Usage: result.Usage{ResidentBefore: -1, ResidentHeld: -1, ResidentMax: -1, Descriptors: -1}}}
+	for _, r := range []*result.Report{resulttest.Hold(), resulttest.Handshake(), resulttest.Request(), empty, unknown} {
 		if err := s.Validate(instance(t, r)); err != nil {
 			t.Errorf("%s: %v", r.Kind, err)
 		}
@@ -61,6 +62,7 @@ func TestSchema(t *testing.T) {
 		"no total":           func(m map[string]any) { delete(m, "total") },
 		"a number as text":   func(m map[string]any) { total(m)["held"] = "7" },
 		"a count below zero": func(m map[string]any) { total(m)["held"] = json.Number("-1") },
+		"fewer than unknown": func(m map[string]any) { total(m)["usage"].(map[string]any)["descriptors"] = json.Number("-2") },
 		"an unknown phase":   func(m map[string]any) { total(m)["phases"].(map[string]any)["x_us"] = nil },
 		"no time":            func(m map[string]any) { total(m)["start"] = "yesterday" },
 		"another side":       func(m map[string]any) { total(m)["failures"].([]any)[0].(map[string]any)["side"] = "ours" },
@@ -105,7 +107,7 @@ func TestDocsAreComplete(t *testing.T) {
 			t.Errorf("%s has no %q", schemaFile, key)
 		}
 	}
-	for _, figure := range []string{"operations_per_s", "cpu_us_per_operation", "memory_per_connection"} {
+	for _, figure := range []string{"operations_per_s", "failed_percent", "cpu_us_per_operation", "memory_per_connection"} {
 		if !strings.Contains(string(page), "`"+figure+"`") {
 			t.Errorf("%s does not explain the figure `%s`", docsFile, figure)
 		}

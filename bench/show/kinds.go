@@ -13,7 +13,10 @@ import (
 func (p *page) hold() {
 	t := p.t
 	p.End()
-	ramp := draw.Plural(t.Opened, "connection") + " opened in " + p.Duration(t.Ramp)
+	ramp := draw.Plural(t.Opened, "connection") + " opened"
+	if t.Ramp >= 0 {
+		ramp += " in " + p.Duration(t.Ramp)
+	}
 	if t.Ramp > 0 {
 		ramp += ", " + draw.Rate(float64(t.Opened)/t.Ramp.Seconds())
 	}
@@ -24,8 +27,11 @@ func (p *page) hold() {
 	_, lost := t.Failures.Total()
 	p.line("HELD", draw.Count(t.Held)+" when all had been opened, "+draw.Count(t.HeldAtEnd)+" at the end, "+draw.Count(lost)+" lost")
 	p.memory()
-	p.line("FDS", draw.Plural(uint64(max(t.Usage.Descriptors, 0)), "descriptor")+" with all connections, in "+
-		pluralEs(uint64(max(t.Usage.Processes, 0)), "process"))
+	fds := "not known"
+	if t.Usage.Descriptors >= 0 {
+		fds = draw.Plural(uint64(t.Usage.Descriptors), "descriptor") + " with all connections"
+	}
+	p.line("FDS", fds+", in "+pluralEs(uint64(max(t.Usage.Processes, 0)), "process"))
 	cpu := p.Duration(t.Usage.CPU) + " in all"
 	if t.Measured > 0 {
 		cpu = percentOf(t.Usage.MeasuredCPU, t.Measured) + " of a core while held (" + p.Duration(t.Usage.MeasuredCPU) + " of CPU time in " +
@@ -47,7 +53,7 @@ func (p *page) memory() {
 	if t.Held == 0 {
 		return // nothing to divide by
 	}
-	ours := "ours: not known on this platform"
+	ours := "ours: not known"
 	if bytes, ok := t.MemoryPerConnection(); ok {
 		ours = "ours: " + draw.Bytes(bytes) + " a connection (resident " + draw.Bytes(float64(u.ResidentBefore)) + " before the first, " +
 			draw.Bytes(float64(u.ResidentHeld)) + " with all"

@@ -23,14 +23,14 @@ type column struct {
 }
 
 // percentileTable shows how long operations took and how much of that was our own: at each percentile, the latency less what it
-// was without our own queueing.
+// was without our own queueing. Of heartbeats what is ours is how late they were sent, which is beside the latency.
 func (p *page) percentileTable(title string) {
 	latency, peer := p.phase(result.Latency), p.phase(result.Peer)
 	if latency.Count() == 0 {
 		return
 	}
 	var rest []column
-	for _, c := range []column{{"PEER", peer}, {"SERVICE", p.phase(result.Service)}, {"1ST BYTE", p.phase(result.FirstByte)}} {
+	for _, c := range []column{{"PEER", peer}, {"SERVICE", p.phase(result.Service)}, {"1ST BYTE", p.phase(result.FirstByte)}, {"SENT LATE", p.sentLate()}} {
 		if c.of.Count() > 0 {
 			rest = append(rest, c)
 		}
@@ -76,7 +76,18 @@ func (p *page) latencyNotes(peer, service bool) {
 	if service {
 		text += "; service: from when it was sent"
 	}
+	if p.sentLate().Count() > 0 {
+		text += "; sent late: by how much sonde sent it behind its time, which is sonde's own and no part of the latency"
+	}
 	p.note(text)
+}
+
+// sentLate is how late heartbeats were sent; empty for other operations, of whose latency the lag is a part.
+func (p *page) sentLate() *histogram.Histogram {
+	if p.r.Kind != result.Hold {
+		return histogram.New()
+	}
+	return p.phase(result.Lag)
 }
 
 // oursAt is how much of the latency at a percentile was our own, and that latency.

@@ -109,7 +109,8 @@ func TestWarnings(t *testing.T) {
 	}{
 		{"nothing wrong", func(*result.Part) {}, ""},
 		{"rate not reached", func(p *result.Part) { p.Operations = 980 }, "the rate was not reached: 980/s of 1,000/s"},
-		{"fewer connections", func(p *result.Part) { p.Opened = 9 }, "only 9 of 10 connections stood:"},
+		{"fewer connections", func(p *result.Part) { p.Held, p.HeldAtEnd, p.Opened = 8, 9, 500 }, "only 9 of 10 connections stood:"},
+		{"all at the end", func(p *result.Part) { p.Held = 0 }, ""},
 		{"our own queueing", func(p *result.Part) { p.Phases.Of(result.Latency).Record(2 * time.Millisecond) }, "50.0% of the latency at p99 was sonde's own queueing"},
 		{"a little of our own", func(p *result.Part) { p.Phases.Of(result.Latency).Record(1040 * time.Microsecond) }, ""},
 		{"slow to connect", func(p *result.Part) { p.Phases.Of(result.Ours).Record(3 * time.Millisecond) }, "ours is 3.00ms of connect at p99"},
@@ -124,7 +125,7 @@ func TestWarnings(t *testing.T) {
 			r := empty(result.Request)
 			r.Config = map[string]any{"rate_per_s": 1000.0}
 			p := r.Total
-			p.Wanted, p.Opened, p.Operations, p.Measured = 10, 10, 1000, time.Second
+			p.Wanted, p.Opened, p.Held, p.HeldAtEnd, p.Operations, p.Measured = 10, 10, 10, 10, 1000, time.Second
 			p.Phases.Of(result.Peer).Record(time.Millisecond)
 			p.Phases.Of(result.Latency).Record(time.Millisecond)
 			tt.change(p)
@@ -133,6 +134,18 @@ func TestWarnings(t *testing.T) {
 				t.Errorf("got %s\nwant a warning %q", got, tt.want)
 			}
 		})
+	}
+}
+
+// TestHoldNotKnown: a hold that was stopped on its way says what it does not know, and not 0.
+func TestHoldNotKnown(t *testing.T) {
+	r := resulttest.Hold()
+	r.Total.Usage.ResidentHeld, r.Total.Usage.Descriptors, r.Total.Ramp = -1, -1, -1
+	got := text(t, r, report.Style{Width: 120})
+	for _, want := range []string{"MEMORY       ours: not known\n", "FDS          not known, in 3 processes\n", "RAMP         99,997 connections opened of 10,000/s asked for\n"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("got %s\nwant %q", got, want)
+		}
 	}
 }
 

@@ -238,9 +238,11 @@ func (p *page) slow() {
 		p.warn("the rate was not reached: " + draw.Rate(had) + " of " + draw.Rate(rate) + "; latencies grow for as long as such a load lasts, " +
 			"they are of this duration alone")
 	}
-	stood := p.t.Opened
-	if p.r.Kind == result.Hold {
-		stood = p.t.Held
+	// Not what was opened, which counts connections again that were opened again. Without a warm-up requests have no moment at
+	// which all should stand but the end.
+	stood := p.t.Held
+	if p.r.Kind == result.Request {
+		stood = max(stood, p.t.HeldAtEnd)
 	}
 	if p.r.Kind != result.Handshake && stood < p.t.Wanted {
 		p.warn("only " + draw.Count(stood) + " of " + draw.Plural(p.t.Wanted, "connection") + " stood: this is a smaller load than was asked for")

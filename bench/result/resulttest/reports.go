@@ -55,7 +55,7 @@ func Hold() *result.Report {
 	t.Failures.Add(result.Failure{Status: "connection-reset", Side: "remote", State: "IDLE", Text: "connection reset by peer", Example: "127.0.0.2:7000", Lost: true, Count: 164})
 	t.Failures.Add(result.Failure{Status: "local-error", Side: "local", State: "IDLE", Text: "worker 3 died: signal: killed", Lost: true, Count: 33_333})
 	t.Phases[result.Connect], t.Phases[result.KernelRTT], t.Phases[result.Ours] = spread(5000, 90*time.Microsecond), spread(5000, 40*time.Microsecond), spread(5000, 50*time.Microsecond)
-	t.Phases[result.Latency], t.Phases[result.Peer], t.Phases[result.Service] = spread(5000, 300*time.Microsecond), spread(5000, 280*time.Microsecond), spread(5000, 290*time.Microsecond)
+	t.Phases[result.Latency], t.Phases[result.FirstByte], t.Phases[result.Lag] = spread(5000, 300*time.Microsecond), spread(5000, 290*time.Microsecond), spread(5000, 700*time.Microsecond)
 	t.Usage = result.Usage{Processes: 3, CPU: 4 * time.Second, MeasuredCPU: 2900 * time.Millisecond, ResidentBefore: 30 << 20, ResidentHeld: 150 << 20, ResidentMax: 161 << 20, Descriptors: 100_024}
 	t.Engine = result.Engine{Loops: 6, Opened: 100_000, Closed: 100_000, FDWaits: 2, LoopLag: spread(1000, 60*time.Microsecond)}
 	r.Kernel = result.Kernel{Sockets: 200_010, Memory: 4 << 20, Slab: 790 << 20}
@@ -80,7 +80,7 @@ func Handshake() *result.Report {
 	t.Wanted, t.Opened, t.Held, t.Measured, t.Operations, t.WarmUp = 64, 44_000, 64, 10*time.Second, 40_000, 4000
 	t.Phases[result.Connect], t.Phases[result.KernelRTT], t.Phases[result.Ours] = spread(4000, 90*time.Microsecond), spread(4000, 40*time.Microsecond), spread(4000, 50*time.Microsecond)
 	t.Phases[result.TLS], t.Phases[result.TLSResumed], t.Phases[result.TLSWait] = spread(1000, 2*time.Millisecond), spread(3000, 700*time.Microsecond), spread(4000, 500*time.Microsecond)
-	t.Usage = result.Usage{Processes: 1, CPU: 15 * time.Second, MeasuredCPU: 13500 * time.Millisecond, ResidentBefore: -1, ResidentHeld: -1, ResidentMax: -1, Descriptors: 71}
+	t.Usage = result.Usage{Processes: 1, CPU: 15 * time.Second, MeasuredCPU: 13500 * time.Millisecond, ResidentBefore: -1, ResidentHeld: -1, ResidentMax: -1, Descriptors: -1}
 	t.Engine = result.Engine{Loops: 2, Opened: 44_000, Closed: 44_000, LoopLag: spread(1000, 900*time.Microsecond)}
 	seconds(t, 11, func(second int, i *result.Interval) {
 		i.Held, i.InFlight, i.Opened, i.Operations, i.WarmUp = 40, 64, 4000, 4000, second == 0

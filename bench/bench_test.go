@@ -15,7 +15,10 @@ func TestParsePromise(t *testing.T) {
 	for text, want := range map[string]Promise{
 		"p99<10ms":    {Quantile: 0.99, Below: 10 * time.Millisecond, Text: "p99<10ms"},
 		"p50 < 1s":    {Quantile: 0.5, Below: time.Second, Text: "p50 < 1s"},
-		"p99.9<=20ms": {Quantile: 0.999, Below: 20 * time.Millisecond, Text: "p99.9<=20ms"},
+		"p99.9<=20ms": {Quantile: 0.999, Below: 20*time.Millisecond + 1, Text: "p99.9<=20ms"},
+		"p0.5<10ms":   {Quantile: 0.005, Below: 10 * time.Millisecond, Text: "p0.5<10ms"},
+		"p2.5<10ms":   {Quantile: 0.025, Below: 10 * time.Millisecond, Text: "p2.5<10ms"},
+		"p5<10ms":     {Quantile: 0.05, Below: 10 * time.Millisecond, Text: "p5<10ms"},
 		"p999<20ms":   {Quantile: 0.999, Below: 20 * time.Millisecond, Text: "p999<20ms"},
 		"p9999<1m":    {Quantile: 0.9999, Below: time.Minute, Text: "p9999<1m"},
 	} {
@@ -29,7 +32,7 @@ func TestParsePromise(t *testing.T) {
 			t.Errorf("%q (-want +got):\n%s", text, diff)
 		}
 	}
-	for _, text := range []string{"", "99<10ms", "p<10ms", "p99>10ms", "p99<10", "p99<-1ms", "p99<0s", "p0<1ms", "p100<1ms", "p00<1ms", "p99<10ms and more"} {
+	for _, text := range []string{"", "99<10ms", "p<10ms", "p99>10ms", "p99<10", "p99<-1ms", "p99<0s", "p0<1ms", "p100<1ms", "p00<1ms", "p100.5<1ms", "p.5<1ms", "p99.<1ms", "p99==1ms", "p99<==1ms", "p99<10ms and more"} {
 		if got, err := ParsePromise(text); err == nil {
 			t.Errorf("%q was taken: %+v", text, got)
 		}

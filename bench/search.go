@@ -19,9 +19,9 @@ type Promise struct {
 	Text     string // as it was written
 }
 
-var promiseForm = regexp.MustCompile(`^p(\d{1,2}|\d{2}\.?\d+|100)\s*<=?\s*(\S+)$`)
+var promiseForm = regexp.MustCompile(`^p(\d{1,2}(?:\.\d+)?|\d{3,})\s*(<=?)\s*([^\s=]+)$`)
 
-// ParsePromise reads "p99<10ms": p and a percentage (50, 99, 99.9, or 999 for 99.9), below a Go duration.
+// ParsePromise reads "p99<10ms": p and a percentage (50, 99, 99.9, or 999 for 99.9), below a Go duration, or with <= not above it.
 func ParsePromise(text string) (*Promise, error) {
 	bad := errors.New(`want as in "p99<10ms"`)
 	m := promiseForm.FindStringSubmatch(text)
@@ -35,9 +35,12 @@ func ParsePromise(text string) (*Promise, error) {
 	for q > 100 { // 999 is 99.9
 		q /= 10
 	}
-	d, err := time.ParseDuration(m[2])
+	d, err := time.ParseDuration(m[3])
 	if err != nil || d <= 0 || q <= 0 || q >= 100 {
 		return nil, bad
+	}
+	if m[2] == "<=" {
+		d++ // no latency lies between
 	}
 	return &Promise{Quantile: q / 100, Below: d, Text: text}, nil
 }

@@ -22,9 +22,9 @@ type asker struct {
 	due     int64 // when the requests under way should have gone out
 	ready   int64 // when they could have: due, or when the answers before them had come
 	sentAt  int64
-	asked   int // requests under way
-	bytes   int // of the answer under way
-	firstAt int64
+	asked   int   // requests under way
+	bytes   int   // of the answer under way
+	firstAt int64 // when the first byte came of what answers the requests under way
 	arrived int64 // when the bytes came that are looked at now
 	now     int64
 	freeAt  int64 // when the last answer had come, or else the connection stood
@@ -99,7 +99,7 @@ func (x *asker) Arrived(at, now int64) {
 func (x *asker) OnFrame(f protocol.Frame) protocol.Step {
 	if x.asked == 0 {
 		x.verdict, x.reason = protocol.NotSpoken, "bytes that nobody asked for"
-		x.asked = 1 // an operation is lost by it
+		x.asked = 1 // a failure of its own, of no request
 		return protocol.Step{Then: protocol.Done}
 	}
 	h := x.session.Hear(f)
@@ -125,6 +125,7 @@ func (x *asker) OnFrame(f protocol.Frame) protocol.Step {
 // count counts an answer that is whole. It returns false if the peer does not speak what was asked.
 func (x *asker) count(h talk.Heard) (speaks bool) {
 	x.heard = true
+	first := x.asked == x.run.pipeline()
 	switch h.Verdict {
 	case protocol.Success:
 	case protocol.Refused:
@@ -141,9 +142,13 @@ func (x *asker) count(h talk.Heard) (speaks bool) {
 	x.asked--
 	peer := time.Duration(x.arrived - x.sentAt + x.ready - x.due)
 	whole := time.Duration(x.now - x.due)
-	x.run.rec.operation(x.id, x.now, x.bytes,
-		timing{result.Latency, whole}, timing{result.Peer, min(peer, whole)}, timing{result.Lag, max(whole-peer, 0)},
-		timing{result.Service, time.Duration(x.now - x.sentAt)}, timing{result.FirstByte, time.Duration(x.firstAt - x.sentAt)})
+	timings := [...]timing{{result.Latency, whole}, {result.Peer, min(peer, whole)}, {result.Lag, max(whole-peer, 0)},
+		{result.Service, time.Duration(x.now - x.sentAt)}, {result.FirstByte, time.Duration(x.firstAt - x.sentAt)}}
+	told := timings[:]
+	if !first {
+		told = told[:len(told)-1] // its first byte may have come with the answer before it
+	}
+	x.run.rec.operation(x.id, x.due, x.now, x.bytes, told...)
 	x.bytes, x.freeAt = 0, x.arrived
 	return true
 }
@@ -156,14 +161,6 @@ func (x *asker) OnEnd(end protocol.End, _ []byte, err error) {
 			x.verdict, x.reason = h.Verdict, "ended before the first request"
 		}
 		return
-	}
-	if h.Verdict == protocol.Success || h.Verdict == protocol.Refused {
-		x.arrived, x.now = x.run.clk.Now(), x.run.clk.Now()
-		x.count(h)
-		if x.asked == 0 {
-			return
-		}
-		h.Verdict = protocol.Closed // the others will have no answer
 	}
 	x.verdict, x.reason = h.Verdict, h.Reason
 }

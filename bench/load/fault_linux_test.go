@@ -347,7 +347,7 @@ func TestHandshakeFaults(t *testing.T) {
 			t.Parallel()
 			tried(t, func(t testing.TB) {
 				spec := Spec{Kind: result.Handshake, Targets: targets(c.kind), Connections: atOnce, Duration: faultTime,
-					Limits: c.limits, Dials: 200}
+					Limits: c.limits, Dials: 40} // fewer than make all places wait for a limit
 				c.over(&spec)
 				p := do(t, context.Background(), spec, Hooks{}, faultWithin)
 				wantStatus(t, p, c.status, c.least, math.MaxUint64)
@@ -489,6 +489,9 @@ func TestHoldStopped(t *testing.T) {
 				p := do(t, ctx, spec, hooks, faultWithin+time.Second)
 				if p.Held < least || p.Held > most || p.HeldAtEnd != p.Held || len(p.Failures) != 0 {
 					t.Errorf("held %d, at the end %d, failures %+v; want %d to %d and none", p.Held, p.HeldAtEnd, p.Failures, least, most)
+				}
+				if u := p.Usage; u.ResidentHeld <= 0 || u.Descriptors < int(p.Held) {
+					t.Errorf("memory %d and %d descriptors with %d connections", u.ResidentHeld, u.Descriptors, p.Held)
 				}
 				if when == "hold" && p.Measured > 10*time.Second {
 					t.Errorf("measured %v", p.Measured)

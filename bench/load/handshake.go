@@ -2,6 +2,7 @@ package load
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 
 	"sonde/bench/result"
@@ -13,6 +14,8 @@ import (
 // a second.
 type handshakes struct {
 	*run
+	began  atomic.Int64 // when the first was asked for; 0: not yet
+	failed uint64       // dials that did not get as far as a socket; the collector's
 }
 
 func newHandshakes(r *run) *handshakes {
@@ -43,7 +46,9 @@ func (h *handshakes) submit(ctx context.Context) {
 	if !wait(ctx, time.Duration(h.start-h.clk.Now())) {
 		return
 	}
-	ctx, stop := context.WithTimeout(ctx, time.Duration(until-h.clk.Now()))
+	h.began.Store(h.clk.Now())
+	caller := ctx
+	ctx, stop := context.WithTimeout(caller, time.Duration(until-h.clk.Now()))
 	defer stop()
 	submitted := make(chan struct{})
 	go func() {
@@ -65,6 +70,9 @@ func (h *handshakes) submit(ctx context.Context) {
 	}
 	<-submitted
 	h.measured()
+	if caller.Err() != nil {
+		h.stopEarly() // as for requests
+	}
 }
 
 // notResumed is the method of a second handshake that was a full one.
@@ -75,11 +83,33 @@ type resumption interface {
 	Resumption() (fullUS, resumedUS int64, method string, ok bool)
 }
 
-// conclude implements driver.
-func (h *handshakes) conclude() {}
+// unbegunSlack is how long before the end what comes due need not be begun any more: a busy machine may not get to it.
+const unbegunSlack = 50 * time.Millisecond
+
+// conclude counts the handshakes of the schedule that were never begun: while all places are taken nobody has the limiter's turns,
+// and those that are older than rate.StallLimit are lost.
+func (h *handshakes) conclude() {
+	began := h.began.Load()
+	if h.spec.Dials == 0 || began == 0 {
+		return
+	}
+	until := min(h.start+int64(h.spec.WarmUp+h.spec.Duration), h.stoppedAt.Load()) - int64(unbegunSlack)
+	due := time.Duration(until-began).Seconds() * h.spec.Dials
+	if n := int64(due) - int64(h.engine.Stats().Opened+h.failed); n > 0 {
+		f := unsent(result.Failure{State: engine.Init.String(), Example: h.plan.Target(h.spec.First).Addr.String(), Count: uint64(n)})
+		f.Text = unbegun
+		h.rec.fail(h.spec.First, f)
+	}
+}
+
+// unbegun is why a handshake failed that was due and never begun.
+const unbegun = "due, but not begun in time: as many as may be were in flight, or sonde was late"
 
 // take counts an outcome.
 func (h *handshakes) take(o *engine.Outcome) {
+	if o.State == engine.Init && o.Cause != engine.Cancelled {
+		h.failed++
+	}
 	switch {
 	case o.Cause == engine.Cancelled && o.Total < drainLimit: // of a series, which has no next connection at the end
 		return
@@ -93,6 +123,7 @@ func (h *handshakes) take(o *engine.Outcome) {
 		return
 	}
 	h.rec.opened(o.ID)
+	due := o.DialedAt - int64(o.SchedDelay)
 	var room [8]timing
 	timings := phasesOf(o, room[:0])
 	if f, ok := o.Conclusion.Finding.(resumption); ok {
@@ -101,8 +132,8 @@ func (h *handshakes) take(o *engine.Outcome) {
 			if method == notResumed {
 				phase = result.TLS
 			}
-			h.rec.operation(o.ID, o.EndedAt, 0, timing{phase, time.Duration(second) * time.Microsecond})
+			h.rec.operation(o.ID, due, o.EndedAt, 0, timing{phase, time.Duration(second) * time.Microsecond})
 		}
 	}
-	h.rec.operation(o.ID, o.EndedAt, 0, timings...)
+	h.rec.operation(o.ID, due, o.EndedAt, 0, timings...)
 }

@@ -91,10 +91,9 @@ func (h *hold) submit(ctx context.Context) {
 		return
 	case <-h.all:
 	}
-	h.ramped()
 	// Heartbeats make little garbage, and what lies about uncollected would count as memory of connections.
 	defer debug.SetGCPercent(debug.SetGCPercent(holdGCPercent))
-	h.look()
+	h.ramped()
 	if h.hooks.Ramped != nil {
 		h.hooks.Ramped(h.part.Held, h.failed.Load())
 	}
@@ -110,12 +109,15 @@ func (h *hold) submit(ctx context.Context) {
 	h.measured()
 }
 
-// ramped notes what stands when all have been opened, or when it was stopped before.
+// ramped notes what stands when all have been opened, or when it was stopped before, and what that takes.
 func (h *hold) ramped() {
 	if h.began != 0 {
 		h.part.Ramp = time.Duration(h.clk.Now() - h.began)
 	}
 	h.part.Held = uint64(max(h.held.Load(), 0))
+	if h.part.Held > 0 {
+		h.look()
+	}
 }
 
 // take counts an outcome.
@@ -123,7 +125,7 @@ func (h *hold) take(o *engine.Outcome) {
 	switch {
 	case o.Cause == engine.HeartbeatAnswered:
 		// Nobody waits for the moment of a heartbeat: it counts from when it was sent, and how late that was stands apart.
-		h.rec.operation(o.ID, o.EndedAt, 0, timing{result.Latency, o.Total}, timing{result.Lag, o.SchedDelay}, timing{result.FirstByte, o.FirstByte})
+		h.rec.operation(o.ID, o.EndedAt, o.EndedAt, 0, timing{result.Latency, o.Total}, timing{result.Lag, o.SchedDelay}, timing{result.FirstByte, o.FirstByte})
 	case o.Cause == engine.Parked:
 		h.held.Add(1)
 		h.rec.opened(o.ID)

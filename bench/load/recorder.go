@@ -57,7 +57,7 @@ func (r *recorder) endWindow(at int64) time.Duration {
 
 func (r *recorder) shard(id uint64) *shard { return &r.shards[id%uint64(len(r.shards))] }
 
-// counts tells whether what ends at a moment counts.
+// counts tells whether a moment lies in the time that counts.
 func (r *recorder) counts(at int64) bool { return at >= r.from.Load() && at < r.until.Load() }
 
 // timing is a latency of a phase.
@@ -66,21 +66,23 @@ type timing struct {
 	took  time.Duration
 }
 
-// operation counts one that ended well at the moment at, with its latencies.
-func (r *recorder) operation(id uint64, at int64, bytes int, timings ...timing) {
+// operation counts one that was due at one moment and ended well at another, with its latencies. It is an operation of the time
+// in which it ended, for that is the rate that was had; but its latencies are of the time in which it was due, however late it
+// ended: else those that a peer's last stall held up would be missing.
+func (r *recorder) operation(id uint64, due, ended int64, bytes int, timings ...timing) {
 	s := r.shard(id)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.tally.operations++
-	counts := r.counts(at)
-	if counts {
+	if r.counts(ended) {
 		s.operations++
 		s.bytes += uint64(bytes)
-	} else if at < r.from.Load() {
+	} else if ended < r.from.Load() {
 		s.warmUp++
 	}
+	measured := r.counts(due)
 	for _, t := range timings {
-		if counts {
+		if measured {
 			s.phases.Of(t.phase).Record(t.took)
 		}
 		if t.phase == r.main {

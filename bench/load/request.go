@@ -2,10 +2,8 @@ package load
 
 import (
 	"context"
-	"math"
 	"runtime"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"sonde/bench/result"
@@ -26,7 +24,6 @@ type requests struct {
 	next  []int64                   // of each connection, when its next request is due. Its loop or the collector has it, never both.
 	again chan uint64               // connections to open again
 	down  map[uint64]result.Failure // connections that ended, and why the last time; the collector's
-	ended atomic.Int64              // when it was stopped before its time; else far off
 	atEnd sync.Once                 // of noteEnd
 }
 
@@ -50,7 +47,6 @@ func newRequests(r *run) (*requests, error) {
 			q.down[id] = unsent(result.Failure{State: engine.Init.String(), Example: r.plan.Target(id).Addr.String()})
 		}
 	}
-	q.ended.Store(math.MaxInt64)
 	// Twice as many shards as loops: two loops seldom meet.
 	r.rec = newRecorder(2*runtime.GOMAXPROCS(0), result.Latency)
 	return q, nil
@@ -109,8 +105,8 @@ func (q *requests) submit(ctx context.Context) {
 		wait(ctx, time.Duration(q.until-q.clk.Now()))
 		q.measured()
 	}
-	if q.stopped.Load() {
-		q.ended.Store(q.clk.Now())
+	if ctx.Err() != nil {
+		q.stopEarly() // what is to be told of it may be asked for before the context's own goroutine is there
 	}
 	q.noteEnd()
 	q.engine.Stop() // before the submitter, which Stop frees
@@ -200,7 +196,7 @@ func (q *requests) missed(id uint64) uint64 {
 	if q.gap == 0 {
 		return 0
 	}
-	now := min(q.clk.Now(), q.until, q.ended.Load())
+	now := min(q.clk.Now(), q.until, q.stoppedAt.Load())
 	next := &q.next[id-q.spec.First]
 	if *next >= now {
 		return 0

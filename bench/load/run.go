@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"math"
 	"os"
 	"runtime"
 	"runtime/debug"
@@ -23,7 +24,8 @@ import (
 	"sonde/scan"
 )
 
-// Hooks are what a Run tells of itself, and is told. All of them may be nil. They are called by one goroutine at a time.
+// Hooks are what a Run tells of itself, and is told. All of them may be nil. Each is called by one goroutine at a time, but Ramped
+// may be while Interval is.
 type Hooks struct {
 	// Interval hears of each second that is over.
 	Interval func(*result.Interval)
@@ -49,8 +51,12 @@ func Run(ctx context.Context, spec Spec, hooks Hooks) (*result.Part, error) {
 	clk := clock.NewSystem()
 	r := &run{
 		spec: spec, hooks: hooks, plan: p, clk: clk, limits: spec.Limits.WithDefaults(),
-		part: result.Part{Wanted: uint64(spec.Connections), Usage: result.Usage{Processes: 1}},
+		part: result.Part{Wanted: uint64(spec.Connections), Usage: result.Usage{
+			Processes: 1, ResidentHeld: usage.Unknown, Descriptors: int(usage.Unknown), // until somebody looks
+		}},
 	}
+	r.cpuBefore, _ = usage.CPU() // of a run before in this process, and of what it took to begin
+	r.stoppedAt.Store(math.MaxInt64)
 	r.start = clk.Now() - int64(clk.Wall(clk.Now()).Sub(spec.Start))
 	if spec.TLS != nil {
 		if r.layer, err = spec.TLS.layer(func() time.Time { return clk.Wall(clk.Now()) }); err != nil {
@@ -91,8 +97,11 @@ type run struct {
 	stopped atomic.Bool  // by the caller, before its time
 	held    atomic.Int64 // connections that stand
 
+	stoppedAt atomic.Int64 // when it was; else far off
+
 	part      result.Part
 	sawMost   int64         // of the memory in RAM
+	cpuBefore time.Duration // used by the process before the run
 	cpuFrom   time.Duration // used when operations began to count
 	measuring bool
 }
@@ -131,12 +140,11 @@ func (r *run) do(ctx context.Context, d driver) (*result.Part, error) {
 	}
 	debug.FreeOSMemory() // what a run before has left is not ours
 	r.part.Usage.ResidentBefore = r.resident()
-	r.part.Start = r.clk.Wall(r.clk.Now())
+	r.part.Start = r.clk.Wall(max(r.clk.Now(), r.start)) // workers are there before the load's start
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	context.AfterFunc(ctx, func() {
-		r.stopped.Store(true)
-		r.over.Store(true)
+		r.stopEarly()
 		e.Stop()
 	})
 	var working sync.WaitGroup
@@ -158,10 +166,19 @@ func (r *run) do(ctx context.Context, d driver) (*result.Part, error) {
 	return &r.part, err
 }
 
+// stopEarly notes that the caller has ended the load now. It comes before the engine is stopped, so that who counts behind its
+// last outcome knows when that was.
+func (r *run) stopEarly() {
+	r.stoppedAt.CompareAndSwap(math.MaxInt64, r.clk.Now())
+	r.stopped.Store(true)
+	r.over.Store(true)
+}
+
 // schedulePrecision is how late a request of an open loop may go out by the timing wheel.
 const schedulePrecision = 50 * time.Microsecond
 
-// drainLimit is how long operations that are under way when the time is over may go on. They count for nothing.
+// drainLimit is how long operations that are under way when the time is over may go on. They count for no rate, but their
+// latencies do.
 const drainLimit = 2 * time.Second
 
 // unfinished is why an operation failed that was under way even behind drainLimit. A peer that never answers would look as
@@ -262,7 +279,7 @@ func (r *run) finish() {
 	r.rec.sum(p)
 	p.End = r.clk.Wall(r.clk.Now())
 	if cpu, err := usage.CPU(); err == nil {
-		p.Usage.CPU = cpu
+		p.Usage.CPU = cpu - r.cpuBefore
 	}
 	p.Usage.ResidentMax = r.sawMost
 	if p.Usage.ResidentBefore == usage.Unknown {
@@ -271,7 +288,7 @@ func (r *run) finish() {
 	st := r.engine.Stats()
 	p.Engine = result.Engine{
 		Loops: st.Loops, Opened: st.Opened, Closed: st.Closed, FDWaits: st.FDWaits, PortWaits: st.PortWaits, BufferWaits: st.BufferWaits,
-		LoopLag: st.LoopLag,
+		Illegal: st.Illegal, LoopLag: st.LoopLag,
 	}
 	p.Opened = st.Established
 }

@@ -26,8 +26,8 @@ type Interval struct {
 	Failed     uint64 `json:"failed"`
 	// WarmUp says that its operations count for nothing.
 	WarmUp bool `json:"warm_up,omitempty"`
-	// Latency is of its operations, by the phase that is the load's own: Latency for hold and request, Connect, TLS or
-	// TLSResumed for handshakes. nil if there were none.
+	// Latency is of its operations, by the phase that is the load's own: Latency for hold and request, Connect for handshakes, or
+	// TLS if there is TLS. nil if there were none.
 	Latency *histogram.Compact `json:"latency_us,omitempty"`
 	// CPU is what was used in it, Resident the memory in RAM at its end, in bytes, -1 where that is not known.
 	CPU      time.Duration `json:"cpu_ns"`

@@ -46,11 +46,12 @@ type Usage struct {
 	CPU         time.Duration `json:"cpu_ns"`
 	MeasuredCPU time.Duration `json:"measured_cpu_ns"`
 	// ResidentBefore is the memory in RAM before the first connection, ResidentHeld that with all of them, in bytes, and
-	// ResidentMax the most that was seen; or -1 where the platform does not tell.
+	// ResidentMax the most that was seen; or -1 where that is not known: the platform does not tell, nothing was held, or, for
+	// ResidentBefore, the process had grown by an earlier run.
 	ResidentBefore int64 `json:"resident_before"`
 	ResidentHeld   int64 `json:"resident_held"`
 	ResidentMax    int64 `json:"resident_max"`
-	// Descriptors is how many were open with all connections.
+	// Descriptors is how many were open with all connections; -1 if that is not known.
 	Descriptors int `json:"descriptors"`
 }
 
@@ -62,6 +63,7 @@ type Engine struct {
 	FDWaits     uint64               `json:"fd_waits"`
 	PortWaits   uint64               `json:"port_waits"`
 	BufferWaits uint64               `json:"buffer_waits"`
+	Illegal     uint64               `json:"illegal_edges"` // changes of state that must not be: faults of sonde
 	LoopLag     *histogram.Histogram `json:"loop_lag_us"`
 }
 
@@ -101,10 +103,10 @@ func (u *Usage) merge(o *Usage) {
 	u.ResidentBefore = sumKnown(u.ResidentBefore, o.ResidentBefore)
 	u.ResidentHeld = sumKnown(u.ResidentHeld, o.ResidentHeld)
 	u.ResidentMax = sumKnown(u.ResidentMax, o.ResidentMax)
-	u.Descriptors += o.Descriptors
+	u.Descriptors = int(sumKnown(int64(u.Descriptors), int64(o.Descriptors)))
 }
 
-// sumKnown adds two amounts of memory; what is not known makes the sum not known.
+// sumKnown adds two amounts; what is not known makes the sum not known.
 func sumKnown(a, b int64) int64 {
 	if a < 0 || b < 0 {
 		return -1
@@ -119,6 +121,7 @@ func (e *Engine) merge(o *Engine) {
 	e.FDWaits += o.FDWaits
 	e.PortWaits += o.PortWaits
 	e.BufferWaits += o.BufferWaits
+	e.Illegal += o.Illegal
 	if o.LoopLag != nil {
 		if e.LoopLag == nil {
 			e.LoopLag = histogram.New()

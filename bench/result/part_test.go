@@ -28,7 +28,7 @@ func random(seed uint64) *result.Part {
 		Start: resulttest.Start().Add(d()), End: resulttest.Start().Add(d()), Wanted: n(), Opened: n(), Held: n(), HeldAtEnd: n(), Ramp: d(),
 		Operations: n(), WarmUp: n(), Measured: d(), BytesIn: n(),
 		Usage:  result.Usage{Processes: 1, CPU: d(), MeasuredCPU: d(), ResidentBefore: int64(n()), ResidentHeld: int64(n()), ResidentMax: int64(n()), Descriptors: r.IntN(1000)},
-		Engine: result.Engine{Loops: 2, Opened: n(), Closed: n(), FDWaits: n(), PortWaits: n(), BufferWaits: n(), LoopLag: histogram.New()},
+		Engine: result.Engine{Loops: 2, Opened: n(), Closed: n(), FDWaits: n(), PortWaits: n(), BufferWaits: n(), Illegal: n(), LoopLag: histogram.New()},
 	}
 	if seed%5 == 0 {
 		p.Usage.ResidentMax = -1

@@ -3,6 +3,7 @@
 package bench
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -60,6 +61,8 @@ type Prepared struct {
 	Machine limits.Limits
 	// Short is what stood in the way of more, with AllowFewer; nil if nothing did.
 	Short *Shortage
+
+	ran bool // in this process, which has grown by it
 }
 
 // Prepare finds how many processes the load takes and whether this machine has room for it. Without room it fails with a
@@ -104,27 +107,64 @@ func split(n, among int) []int {
 	return shares
 }
 
-// Run does the load. When ctx ends it stops and returns the report of what was done all the same, with Stopped set. An error
-// says that it could not be done.
+// Run does the load. When ctx ends it stops and returns the report of what was done all the same, with Stopped set. So it does at
+// an error in a later run or trial. An error says that it could not be done, or that it was stopped before anything was: then it
+// wraps the cause of ctx's end.
 func (p *Prepared) Run(ctx context.Context) (*result.Report, error) {
 	if p.Promise != nil {
-		return p.search(ctx)
+		return p.search(ctx, p.once)
 	}
-	var reports []*result.Report
+	return p.repeat(ctx, p.once)
+}
+
+// attempt does the load once, as [Prepared.once] does.
+type attempt func(context.Context, load.Spec) (*result.Report, error)
+
+// repeat has the load done as often as it is wanted. A run that did not come to its end is no sample, unless it is the only one.
+func (p *Prepared) repeat(ctx context.Context, once attempt) (*result.Report, error) {
+	var whole []*result.Report
 	for i := range max(p.Runs, 1) {
 		if p.Runs > 1 {
 			p.tell("run %d of %d", i+1, p.Runs)
 		}
-		r, err := p.once(ctx, p.Load)
-		if err != nil {
-			return nil, err
+		r, err := once(ctx, p.Load)
+		if err == nil && r.Stopped == "" {
+			whole = append(whole, r)
+			continue
 		}
-		reports = append(reports, r)
-		if r.Stopped != "" {
-			break
+		if len(whole) == 0 {
+			return r, err
 		}
+		why := p.brokenOff(ctx, fmt.Sprintf("run %d of %d", i+1, p.Runs), r, err)
+		r = middle(whole)
+		r.Stopped = why
+		return r, nil
 	}
-	return middle(reports), nil
+	return middle(whole), nil
+}
+
+// brokenOff is why a later run or trial did not come to its end: it has the report r, or there was an error.
+func (p *Prepared) brokenOff(ctx context.Context, which string, r *result.Report, err error) string {
+	switch {
+	case err == nil:
+		return r.Stopped
+	case ctx.Err() != nil:
+		return stopped(ctx)
+	}
+	p.tell("%s: %v; what was done before is reported", which, err)
+	return fmt.Sprintf("%s: %v", which, err)
+}
+
+// stopped is why ctx has ended, as a report tells it; empty if it has not.
+func stopped(ctx context.Context) string {
+	switch cause := context.Cause(ctx); {
+	case cause == nil:
+		return ""
+	case errors.Is(cause, context.Canceled):
+		return "interrupted"
+	default:
+		return cause.Error()
+	}
 }
 
 func (p *Prepared) tell(format string, args ...any) {
@@ -133,8 +173,8 @@ func (p *Prepared) tell(format string, args ...any) {
 	}
 }
 
-// middle is the report of the run in the middle by its rate, or by its latency if there is no rate; it has the figures of all
-// runs.
+// middle is the report of the run in the middle by its rate, or of them all by their order if there is no rate. It has the figures
+// of all runs.
 func middle(reports []*result.Report) *result.Report {
 	if len(reports) == 1 {
 		return reports[0]
@@ -143,20 +183,22 @@ func middle(reports []*result.Report) *result.Report {
 	for _, r := range reports {
 		runs = append(runs, result.Run{Figures: r.Total.Figures()})
 	}
-	stopped := reports[len(reports)-1].Stopped
-	by := func(r *result.Report) float64 { return r.Total.OperationsPerSecond() }
+	first := reports[0]
 	slices.SortStableFunc(reports, func(a, b *result.Report) int {
-		switch x, y := by(a), by(b); {
-		case x < y:
-			return -1
-		case x > y:
-			return 1
-		}
-		return 0
+		return cmp.Compare(a.Total.OperationsPerSecond(), b.Total.OperationsPerSecond())
 	})
 	m := reports[(len(reports)-1)/2]
-	m.Runs, m.Stopped = runs, stopped
+	m.Runs = runs
+	memoryOfFirst(m, first)
 	return m
+}
+
+// memoryOfFirst gives r the memory of the first run of its process if its own is not known and they held as much.
+func memoryOfFirst(r, first *result.Report) {
+	if u := &r.Total.Usage; u.ResidentBefore < 0 && r.Total.Held == first.Total.Held {
+		from := &first.Total.Usage
+		u.ResidentBefore, u.ResidentHeld, u.ResidentMax = from.ResidentBefore, from.ResidentHeld, from.ResidentMax
+	}
 }
 
 // startDelay is how long before its start a load is handed out, so that all processes are there by then: each takes some
@@ -186,26 +228,34 @@ func (p *Prepared) once(ctx context.Context, spec load.Spec) (*result.Report, er
 		return nil, err
 	}
 	r.Kernel = kernel.grown
-	if cause := context.Cause(ctx); cause != nil {
-		r.Stopped = "interrupted"
-		if !errors.Is(cause, context.Canceled) {
-			r.Stopped = cause.Error()
-		}
+	if r.Stopped == "" {
+		r.Stopped = stopped(ctx)
 	}
 	return r, nil
 }
 
-// alone does it in this process.
+// alone does it in this process. A fault of the engine has the report say that it stopped: what was done is kept.
 func (p *Prepared) alone(ctx context.Context, spec load.Spec, r *result.Report, kernel *kernelGrowth) error {
 	part, err := load.Run(ctx, spec, load.Hooks{
 		Interval: p.Interval,
-		Ramped:   func(uint64, uint64) { kernel.look() },
-		Log:      p.Log,
+		Ramped: func(held, _ uint64) {
+			if held > 0 {
+				kernel.look()
+			}
+		},
+		Log: p.Log,
 	})
-	if err != nil {
+	if part == nil {
 		return err
 	}
+	if err != nil {
+		r.Stopped = err.Error()
+	}
 	r.Total.Merge(part)
+	if p.ran {
+		r.Total.Usage.ResidentBefore = usage.Unknown // by how much connections have it grow showed the first time
+	}
+	p.ran = true
 	return nil
 }
 

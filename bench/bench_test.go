@@ -1,12 +1,18 @@
 package bench
 
 import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
 	"testing"
 	"time"
 
 	"sonde/bench/load"
+	"sonde/bench/plan"
 	"sonde/bench/result"
 	"sonde/internal/histogram"
+	"sonde/internal/kernel/usage"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -63,10 +69,160 @@ func TestMiddle(t *testing.T) {
 	if r := middle([]*result.Report{reportOf(7)}); len(r.Runs) != 0 {
 		t.Errorf("one run is compared with itself: %+v", r.Runs)
 	}
-	stopped := reportOf(1)
-	stopped.Stopped = "interrupted"
-	if r := middle([]*result.Report{reportOf(300), stopped}); r.Stopped != "interrupted" {
-		t.Error("that the last run was interrupted is lost")
+	for range 3 { // no rate: the one in the middle of their order
+		a, b, c := reportOf(0), reportOf(0), reportOf(0)
+		if middle([]*result.Report{a, b, c}) != b {
+			t.Error("of runs without a rate another one than the second was taken")
+		}
+	}
+}
+
+// doing gives the outcomes one by one: a report, or an error. ctx of the caller is ended by stop at the first that did not end
+// well, if stop is not nil.
+func doing(stop func(), outcomes ...any) attempt {
+	return func(context.Context, load.Spec) (*result.Report, error) {
+		o := outcomes[0]
+		outcomes = outcomes[1:]
+		r, _ := o.(*result.Report)
+		err, _ := o.(error)
+		if stop != nil && (r == nil || r.Stopped != "") {
+			stop()
+		}
+		return r, err
+	}
+}
+
+func stoppedReport(operations uint64) *result.Report {
+	r := reportOf(operations)
+	r.Stopped = "interrupted"
+	return r
+}
+
+// TestBrokenOffRuns: what did not come to its end is no sample where another run did, and costs the others nothing.
+func TestBrokenOffRuns(t *testing.T) {
+	broken := errors.New("no room")
+	for name, c := range map[string]struct {
+		outcomes   []any
+		signal     bool
+		operations uint64
+		samples    int
+		stopped    string
+		err        error
+	}{
+		"all whole":            {[]any{reportOf(300), reportOf(100), reportOf(200)}, false, 200, 3, "", nil},
+		"third interrupted":    {[]any{reportOf(300), reportOf(200), stoppedReport(1)}, true, 200, 2, "interrupted", nil},
+		"second interrupted":   {[]any{reportOf(300), stoppedReport(1)}, true, 300, 0, "interrupted", nil},
+		"first interrupted":    {[]any{stoppedReport(7)}, true, 7, 0, "interrupted", nil},
+		"third fails":          {[]any{reportOf(300), reportOf(200), broken}, false, 200, 2, "run 3 of 3: no room", nil},
+		"second is begun late": {[]any{reportOf(300), broken}, true, 300, 0, "interrupted", nil},
+		"first fails":          {[]any{broken}, false, 0, 0, "", broken},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			var stop func()
+			if c.signal {
+				stop = cancel
+			}
+			p := &Prepared{Config: Config{Runs: 3}}
+			r, err := p.repeat(ctx, doing(stop, c.outcomes...))
+			if err != c.err || (r == nil) != (c.err != nil) {
+				t.Fatalf("got report %v, error %v, want error %v", r, err, c.err)
+			}
+			if r == nil {
+				return
+			}
+			if r.Total.Operations != c.operations || len(r.Runs) != c.samples || r.Stopped != c.stopped {
+				t.Errorf("got the run of %d operations, %d samples, stopped %q; want %d, %d, %q",
+					r.Total.Operations, len(r.Runs), r.Stopped, c.operations, c.samples, c.stopped)
+			}
+		})
+	}
+}
+
+// TestBrokenOffSearch: the trials before the one that did not come to its end are kept.
+func TestBrokenOffSearch(t *testing.T) {
+	broken := errors.New("no room")
+	fast := func() *result.Report { return reportOf(1000) } // keeps the promise at 1,000 a second
+	slow := func() *result.Report { return reportOf(900) }
+	for name, c := range map[string]struct {
+		outcomes   []any
+		signal     bool
+		operations uint64
+		trials     int
+		stopped    string
+		err        error
+	}{
+		"second interrupted": {[]any{fast(), stoppedReport(1)}, true, 1000, 1, "interrupted", nil},
+		"none kept it":       {[]any{slow(), stoppedReport(1)}, true, 900, 1, "interrupted", nil},
+		"second fails":       {[]any{fast(), broken}, false, 1000, 1, "trial 2: no room", nil},
+		"first interrupted":  {[]any{stoppedReport(7)}, true, 7, 0, "interrupted", nil},
+		"first fails":        {[]any{broken}, false, 0, 0, "", broken},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			var stop func()
+			if c.signal {
+				stop = cancel
+			}
+			p := &Prepared{Config: Config{Load: load.Spec{Kind: result.Request}, Promise: &Promise{Quantile: 0.99, Below: 10 * time.Millisecond}}}
+			r, err := p.search(ctx, doing(stop, c.outcomes...))
+			if err != c.err || (r == nil) != (c.err != nil) {
+				t.Fatalf("got report %v, error %v, want error %v", r, err, c.err)
+			}
+			if r == nil {
+				return
+			}
+			if r.Total.Operations != c.operations || len(r.Searched) != c.trials || r.Stopped != c.stopped {
+				t.Errorf("got the trial of %d operations of %d, stopped %q; want %d of %d, %q",
+					r.Total.Operations, len(r.Searched), r.Stopped, c.operations, c.trials, c.stopped)
+			}
+		})
+	}
+}
+
+// preparedFor is spec to a peer of its own that takes connections and holds them.
+func preparedFor(t *testing.T, spec load.Spec) *Prepared {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = ln.Close() })
+	to, err := plan.New([]plan.Target{{Addr: netip.MustParseAddrPort(ln.Addr().String())}}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := Prepare(Config{Load: spec, Plan: to, Workers: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// TestMemoryOfLaterRuns: a process has grown by its first run, so that only this one shows what connections take.
+func TestMemoryOfLaterRuns(t *testing.T) {
+	p := preparedFor(t, load.Spec{Kind: result.Hold, Connections: 2, Duration: time.Millisecond})
+	p.Runs = 3
+	r, err := p.Run(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, known := r.Runs[0].Figures["memory_per_connection"]
+	if u, err := usage.Read(); err != nil || u.Resident == usage.Unknown {
+		return // nor do others
+	}
+	if !known {
+		t.Error("the first run has no memory_per_connection")
+	}
+	for _, run := range r.Runs[1:] {
+		if got, known := run.Figures["memory_per_connection"]; known {
+			t.Errorf("a later run has a memory_per_connection, of %v", got)
+		}
+	}
+	if got, _ := r.Total.MemoryPerConnection(); got != first {
+		t.Errorf("the report has a memory per connection of %v, want the first run's, %v", got, first)
 	}
 }
 

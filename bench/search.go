@@ -55,23 +55,27 @@ const (
 )
 
 // search doubles the rate until the promise is broken, or halves it until it is kept, and then closes in. The report is that of
-// the highest rate that kept it.
-func (p *Prepared) search(ctx context.Context) (*result.Report, error) {
+// the highest rate that kept it; without one, of the last trial that came to its end.
+func (p *Prepared) search(ctx context.Context, once attempt) (*result.Report, error) {
 	rate := max(p.Load.Requests, p.Load.Dials)
 	if rate <= 0 {
 		rate = searchStart
 	}
-	var best, last *result.Report
+	var best, first, last *result.Report
 	var trials []result.Trial
 	var kept, broken float64
-	for len(trials) < searchTrials && ctx.Err() == nil {
-		r, err := p.once(ctx, p.at(rate))
-		if err != nil {
-			return nil, err
+	var why string // it was broken off
+	for len(trials) < searchTrials {
+		r, err := once(ctx, p.at(rate))
+		if err != nil || r.Stopped != "" { // half a trial tells nothing
+			if last == nil {
+				return r, err
+			}
+			why = p.brokenOff(ctx, fmt.Sprintf("trial %d", len(trials)+1), r, err)
+			break
 		}
-		last = r
-		if r.Stopped != "" {
-			break // half a trial tells nothing
+		if last = r; first == nil {
+			first = r
 		}
 		t := p.judge(r, rate)
 		trials = append(trials, t)
@@ -104,13 +108,8 @@ func (p *Prepared) search(ctx context.Context) (*result.Report, error) {
 	if best == nil {
 		best = last
 	}
-	if best == nil {
-		return nil, fmt.Errorf("stopped before the first trial: %w", ctx.Err())
-	}
-	best.Searched = trials
-	if last.Stopped != "" {
-		best.Stopped = last.Stopped
-	}
+	best.Searched, best.Stopped = trials, why
+	memoryOfFirst(best, first)
 	return best, nil
 }
 

@@ -205,6 +205,9 @@ func (p *program) exitCode(err error) int {
 		return int(status)
 	case isClosedPipe(err):
 		return exitStopped // the reader has seen enough
+	case errors.Is(err, errInterrupted), errors.Is(err, errTerminated): // and nothing was done that could be told of
+		p.stderr.failure(err.Error(), "")
+		return exitStopped
 	case errors.As(err, &usage):
 		p.stderr.failure(usage.text, usage.hint)
 		return exitUsage

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"maps"
 	"slices"
 
@@ -22,7 +23,7 @@ const workerWord = "worker"
 func (p *program) workerRoles() map[string]func(*workers.Worker) error {
 	return map[string]func(*workers.Worker) error{
 		serveRole:         serve.Work,
-		bench.Role:        bench.Work,
+		bench.Role:        func(w *workers.Worker) error { return bench.Work(w, slog.New(consoleLog{console: p.stderr})) },
 		scanRole:          func(w *workers.Worker) error { return scanWork(w, p.stderr) },
 		compare.RunRole:   compare.Work,
 		compare.FleetRole: compare.Serve,

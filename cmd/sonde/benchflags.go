@@ -36,8 +36,9 @@ var (
 		"close":    "end connections by RST, which holds no port afterwards, or by FIN, which holds one for a minute",
 	}
 	benchDefaults = map[string]string{
-		"ports": "that of the URL, or of --talk",
-		"alpn":  "http/1.1 where that is spoken, or none",
+		"ports":       "that of the URL, or of what is spoken",
+		"alpn":        "http/1.1 where that is spoken, or none",
+		"min-version": "tls10",
 	}
 )
 

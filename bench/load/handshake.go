@@ -103,7 +103,7 @@ func (h *handshakes) conclude() {
 }
 
 // unbegun is why a handshake failed that was due and never begun.
-const unbegun = "due, but not begun in time: as many as may be were in flight, or sonde was late"
+const unbegun = "due, but not begun: all places were taken"
 
 // take counts an outcome.
 func (h *handshakes) take(o *engine.Outcome) {

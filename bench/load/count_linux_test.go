@@ -141,6 +141,30 @@ func TestFirstByteOfPipeline(t *testing.T) {
 	})
 }
 
+// TestAnswerEndsByFIN has answers that are whole with the peer's FIN, which comes well behind their last byte.
+func TestAnswerEndsByFIN(t *testing.T) {
+	t.Parallel()
+	const later = 300 * time.Millisecond
+	targets := http(t, func(c net.Conn, _ int) bool {
+		say(c, "HTTP/1.1 200 OK\r\n\r\nok")
+		<-time.After(later)
+		return false
+	})
+	tried(t, func(t testing.TB) {
+		p := do(t, context.Background(), closedLoop(targets, web), Hooks{}, faultWithin)
+		l := p.Phases.Of(result.Latency)
+		if l.Count() == 0 || len(p.Failures) > 0 {
+			t.Fatalf("%d answers, failures %+v", l.Count(), p.Failures)
+		}
+		if l.Min() < later || l.Quantile(0.5) > later*5/4 {
+			t.Errorf("latencies from %v, p50 %v, want about %v", l.Min(), l.Quantile(0.5), later)
+		}
+		if f := p.Phases.Of(result.FirstByte).Quantile(0.5); f > later/2 {
+			t.Errorf("the first byte comes after %v", f)
+		}
+	})
+}
+
 // TestStopIsNoted: a share whose context has ended knows when it was stopped before its engine is, though nobody else told it.
 func TestStopIsNoted(t *testing.T) {
 	t.Parallel()

@@ -39,7 +39,8 @@ type Hooks struct {
 
 // Run does the share and returns what it counted. When ctx ends it stops: nothing is begun, and what is in flight has a
 // moment to end; it returns what was done all the same. An error says that the share makes no sense or that this machine
-// does not let it be done.
+// does not let it be done, and comes without a part; or it is the engine's own, which ended before its time, and comes with
+// what was done.
 func Run(ctx context.Context, spec Spec, hooks Hooks) (*result.Part, error) {
 	if err := spec.check(); err != nil {
 		return nil, err

@@ -86,6 +86,7 @@ func (o *benchOptions) run(ctx context.Context, args []string) error {
 	}
 	if prepared.Short != nil {
 		o.p.stderr.warn("%v: going on with %d; to raise it: %s", prepared.Short, prepared.Load.Connections, benchRaise(prepared.Short))
+		prepared.Plan = o.used(prepared.Plan, prepared.Load.Connections)
 	}
 	return o.measure(ctx, prepared)
 }
@@ -152,14 +153,20 @@ func (o *benchOptions) config(ctx context.Context, args []string) (*bench.Config
 	if err != nil {
 		return nil, err
 	}
-	if named := len(p.Targets()); o.kind != result.Handshake && named > spec.Connections {
-		p = p.First(spec.Connections)
-		o.p.stderr.warn("%d of %d targets are used: --connections is %d", spec.Connections, named, spec.Connections)
-	}
 	return &bench.Config{
-		Load: *spec, Plan: p, Workers: o.workers, AllowFewer: o.allowFewer, Runs: o.runs, Promise: o.promise,
+		Load: *spec, Plan: o.used(p, spec.Connections), Workers: o.workers, AllowFewer: o.allowFewer, Runs: o.runs, Promise: o.promise,
 		WorkerArgs: o.p.workerArgs(bench.Role), Stderr: o.p.stderr, Tell: o.tell, Log: slog.New(consoleLog{console: o.p.stderr}),
 	}, nil
+}
+
+// used is p over the targets that so many connections go to. Handshakes go to all, one after the other.
+func (o *benchOptions) used(p *plan.Plan, connections int) *plan.Plan {
+	named := len(p.Targets())
+	if o.kind == result.Handshake || named <= connections {
+		return p
+	}
+	o.p.stderr.warn("%d of %d targets are used: there are as many connections", connections, named)
+	return p.First(connections)
 }
 
 // usualPort is that of targets that name none.

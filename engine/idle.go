@@ -5,6 +5,7 @@ import (
 	"syscall"
 	"time"
 
+	"sonde/internal/kernel/poller"
 	"sonde/internal/kernel/socket"
 	"sonde/protocol"
 )
@@ -36,9 +37,9 @@ func (l *loop) park(slot uint32) {
 	switch {
 	case profile.Heartbeat <= 0:
 	case o.Kept:
-		r.nextHeartbeat = l.together(after(l.now, profile.Heartbeat), profile.Heartbeat)
+		r.nextHeartbeat = l.together(after(l.now, profile.Heartbeat), r.idleUntil, profile.Heartbeat)
 	default:
-		r.nextHeartbeat = l.together(after(l.now, spread(r.id, profile.Heartbeat)), profile.Heartbeat)
+		r.nextHeartbeat = l.together(after(l.now, spread(r.id, profile.Heartbeat)), r.idleUntil, profile.Heartbeat)
 	}
 	l.armIdle(slot)
 	if !l.drained {
@@ -55,14 +56,16 @@ func spread(id uint64, interval time.Duration) time.Duration {
 }
 
 // together puts off a heartbeat to a moment that it shares with others: at 300 a second a loop would wake for each of them alone,
-// and most of what a heartbeat costs is the wake. The moments are the loop's own, so that not all loops wake at once.
-func (l *loop) together(at int64, interval time.Duration) int64 {
+// and most of what a heartbeat costs is the wake. The moments are the loop's own, so that not all loops wake at once. It is not
+// put off past the idle limit, which an answer in time is to move.
+func (l *loop) together(at, idleUntil int64, interval time.Duration) int64 {
 	grid := int64(heartbeatGrid(interval))
 	if at == int64(off) || grid < 2 {
 		return at
 	}
-	if past := (at - l.began) % grid; past > 0 {
-		at += grid - past
+	past := (at - l.began) % grid
+	if shared := at + grid - past; past > 0 && shared < idleUntil {
+		return shared
 	}
 	return at
 }
@@ -82,27 +85,60 @@ func (l *loop) armIdle(slot uint32) {
 	}
 }
 
-// onIdleTimer ends an IDLE connection past its limit, or opens the exchange of a heartbeat.
+// onIdleTimer ends an IDLE connection past its limit, or has its heartbeat sent. If the moment of both has passed, it goes by
+// which came first: a peer that we were late to ask was not silent for too long.
 func (l *loop) onIdleTimer(slot uint32) {
 	r := &l.table.rows[slot]
 	switch {
+	case r.nextHeartbeat != 0 && r.nextHeartbeat <= l.now && r.nextHeartbeat < r.idleUntil:
+		l.beats = append(l.beats, dueBeat{l.table.token(slot), r.nextHeartbeat})
 	case r.idleUntil <= l.now:
 		l.onIdleReadable(slot) // the last look: the peer may have closed while we were away
 		if r.state == Idle {
 			l.table.board(slot)
 			l.verdict(slot, IdleTimeout, socket.CallNone, 0)
 		}
-	case r.nextHeartbeat != 0 && r.nextHeartbeat <= l.now:
-		l.table.board(slot).dueAt = r.nextHeartbeat
-		token := l.table.token(slot)
-		l.transition(slot, Active)
-		l.open(slot)
-		if l.isHeard(token) {
-			l.hear(slot) // what came while nobody asked makes no new edge
-		}
 	default:
 		l.armIdle(slot)
 	}
+}
+
+// beatsPerRound is how many heartbeats are begun between two polls. A shared moment may have hundreds: the first would be
+// answered long before the last is written, and nobody would read the answer.
+const beatsPerRound = 32
+
+// dueBeat is a heartbeat whose moment has come.
+type dueBeat struct {
+	token poller.Token
+	dueAt int64
+}
+
+// beat begins heartbeats that are due, at most beatBudget of them.
+func (l *loop) beat() {
+	n := min(l.beatBudget, len(l.beats)-l.beaten)
+	for _, b := range l.beats[l.beaten : l.beaten+n] {
+		if !l.is(b.token, Idle) {
+			continue // it has ended meanwhile
+		}
+		slot := b.token.Slot()
+		l.table.board(slot).dueAt = b.dueAt
+		l.transition(slot, Active)
+		l.open(slot)
+		if l.isHeard(b.token) {
+			l.hear(slot) // what came while nobody asked makes no new edge
+		}
+	}
+	if l.beaten += n; 2*l.beaten >= len(l.beats) { // then to move the others costs no more than they do
+		l.beats, l.beaten = append(l.beats[:0], l.beats[l.beaten:]...), 0
+	}
+}
+
+// waitingBeat is when the oldest heartbeat was due that waits for its round; 0: none does.
+func (l *loop) waitingBeat() int64 {
+	if l.beaten == len(l.beats) {
+		return 0
+	}
+	return l.beats[l.beaten].dueAt
 }
 
 // onIdleReadable notices the peer's FIN or reset on an IDLE connection. Bytes nobody asked for are thrown away.

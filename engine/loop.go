@@ -31,6 +31,9 @@ type loop struct {
 	outcomes   []Outcome      // not delivered yet
 	holdUntil  int64          // when they are; 0: there are none
 	expired    []uint32       // scratch of expire
+	beats      []dueBeat      // heartbeats whose moment has come, oldest first
+	beaten     int            // how many of them have had their round
+	beatBudget int            // beatsPerRound; tests have fewer
 	scratch    []byte         // where bytes go that nobody wants, and ciphertext on its way
 	waste      []byte         // where plaintext goes that nobody wants; made when first needed
 	iov        [1][]byte      // scratch of flushSession
@@ -76,6 +79,8 @@ func newLoop(cfg *Config, shared *shared, index int, p poller.Poller, s socket.S
 		pool:    ringbuf.New(ringbuf.Options{CapBytes: share(cfg.BufferBytes)}),
 		scratch: make([]byte, scratchSize),
 		lag:     histogram.New(),
+
+		beatBudget: beatsPerRound,
 	}
 	l.admission = newAdmission(share(cfg.Connections), share(cfg.Descriptors))
 	// Room for all rows at once: it takes no memory until it is used, and rows that grew by copies would leave those behind,
@@ -117,6 +122,7 @@ func (l *loop) onBatch(now int64, events []poller.Event) (more bool) {
 	} else {
 		due = 0
 	}
+	due = earlier(due, l.waitingBeat())
 
 	l.tracing.batch("events")
 	for _, ev := range events {
@@ -125,6 +131,7 @@ func (l *loop) onBatch(now int64, events []poller.Event) (more bool) {
 	l.goOnAll()
 	l.tracing.next("timers")
 	l.expire()
+	l.beat()
 	l.resume()
 	l.tracing.next("admit")
 	l.admit()
@@ -235,7 +242,7 @@ func (l *loop) deliver() {
 // as it is: waking once for nothing is cheaper than setting the timer at each turn.
 func (l *loop) arm() {
 	ringWanted := l.ringCame && len(l.growing)+len(l.paused) > 0 // one came back after resume had given up
-	if len(l.unfinished) > 0 || l.admission.again || ringWanted {
+	if len(l.unfinished) > 0 || l.admission.again || ringWanted || l.waitingBeat() != 0 {
 		l.poller.Again()
 	}
 	next, ok := l.wheel.Next()

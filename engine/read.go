@@ -117,7 +117,7 @@ func (l *loop) receive(slot uint32) (received, syscall.Errno) {
 
 // arrival is when the bytes of a read came.
 type arrival struct {
-	at      int64
+	at int64
 	// stamped: as the kernel says. Else the poll returned then that told of them, or, where a connection has used up its share
 	// of a batch, the next: nobody can say whether the rest was there before.
 	stamped bool

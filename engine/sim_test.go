@@ -159,6 +159,9 @@ func newWorld(seed uint64) *world {
 	w.engine = &Engine{cfg: w.cfg, shared: newShared(&w.cfg)}
 	w.engine.shared.wake = w.kernel.Wake
 	w.loop = newLoop(&w.engine.cfg, w.engine.shared, 0, w.kernel, w.kernel.Sockets())
+	if oneIn(2) {
+		w.loop.beatBudget = 1 // few of these connections are kept
+	}
 	w.plan(rng)
 	return w
 }

@@ -13,7 +13,7 @@ import "fmt"
 //	CLOSED ◄───┴────────────┘
 //
 // The edges are the table below and no others. Only ACTIVE goes IDLE. IDLE past its limit goes to CLOSING and nowhere
-// else; back to ACTIVE it goes for a heartbeat. CLOSING takes no new writes but lets queued bytes and the FIN out.
+// else; back to ACTIVE it goes for a heartbeat, due before that. CLOSING takes no new writes but lets queued bytes and the FIN out.
 type State uint8
 
 // The states.

@@ -40,7 +40,7 @@ type loop struct {
 	handshakes int            // that the loop itself makes now
 	ringFreed  int64          // when a ring was last given back: those that wait for one get on
 	ringCame   bool           // one was given back since resume began
-	fresh      bool           // what is read now was just reported by the poller, and no end of the stream with it
+	fresh      bool           // what is read now was just reported by the poller: no end of the stream with it, nothing urgent
 	drained    bool           // the socket that is read now has been emptied, and any more will make an edge
 
 	observe func(slot uint32, from, to State) // hears of each transition; nil outside tests
@@ -161,7 +161,7 @@ func (l *loop) onEvent(ev poller.Event) {
 			l.onWritable(slot)
 		}
 		if inbound && l.isHeard(ev.Token) {
-			l.fresh = ev.Ready&(poller.Readable|poller.Hangup|poller.Failed) == poller.Readable
+			l.fresh = ev.Ready&^poller.Writable == poller.Readable
 			l.hear(slot)
 			l.fresh = false
 		}

@@ -65,7 +65,8 @@ func (l *loop) readOn(slot uint32) (more bool) {
 		}
 		budget -= got.read
 		// Less than there was room for, right after an edge: the socket is empty, and what comes now makes an edge of its own
-		// (epoll(7), questions and answers, 9). But where the peer has closed there may be no other.
+		// (epoll(7), questions and answers, 9). But where the peer has closed there may be no other, and before a mark of urgent
+		// data a read ends short of what there is.
 		l.drained = l.fresh && got.short
 		if got.plain == 0 {
 			if got.control && !l.onControl(slot) {

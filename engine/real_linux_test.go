@@ -1,9 +1,12 @@
 package engine
 
 import (
+	"net"
 	"os"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"sonde/internal/kernel/socket"
 	"sonde/internal/testpeer"
@@ -135,3 +138,62 @@ func (*listening) Parser() protocol.FrameParser         { return simParser(5) }
 func (*listening) OnFrame(protocol.Frame) protocol.Step { return protocol.Step{Then: protocol.Done} }
 func (x *listening) OnEnd(protocol.End, []byte, error)  { x.verdict = protocol.Unfinished }
 func (x *listening) Conclusion() protocol.Conclusion    { return protocol.Conclusion{Verdict: x.verdict} }
+
+// TestUrgentData: a read stops short at the mark of urgent data (tcp(7)), and what is behind that makes no edge of its own.
+func TestUrgentData(t *testing.T) {
+	ln, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	send := func() {
+		conn, err := ln.Accept()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		t.Cleanup(func() { conn.Close() })
+		raw, err := conn.(*net.TCPConn).SyscallConn()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		err = raw.Control(func(fd uintptr) {
+			for _, part := range []struct {
+				data  string
+				flags int
+			}{{"SSH", 0}, {"!", unix.MSG_OOB}, {"-2", 0}} {
+				if err := unix.Sendto(int(fd), []byte(part.data), part.flags, nil); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	const limit = 10 * time.Second
+	e, err := New(Config{Loops: 1, Strict: true, Profiles: []Profile{{Dialogue: beforehand(send), Reset: true, Limits: Limits{Read: limit}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := e.Submit(t.Context(), []Job{{Remote: socket.AddrFrom(ln.Addr().(*net.TCPAddr).AddrPort(), 0)}}); err != nil {
+		t.Fatal(err)
+	}
+	e.Finish()
+	if err := e.Wait(); err != nil {
+		t.Error(err)
+	}
+	outcomes, _ := e.Outcomes(nil)
+	if o := outcomes[0]; o.Cause != Answered || o.Conclusion.Verdict != protocol.Success || o.Total > limit/2 {
+		t.Errorf("got cause %d after %v, want an answer at once", o.Cause, o.Total)
+	}
+}
+
+// beforehand is a listener whose peer has sent all before the loop polls.
+type beforehand func()
+
+func (send beforehand) Open(uint64) protocol.Exchange {
+	send()
+	return &listening{}
+}

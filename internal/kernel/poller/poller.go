@@ -36,6 +36,9 @@ const (
 	Hangup
 	// Failed: an error is pending (EPOLLERR, EV_ERROR); SO_ERROR tells which.
 	Failed
+	// Urgent: there is urgent data, at whose mark a read stops short though there may be more behind it (EPOLLPRI, tcp(7)).
+	// It comes with Readable. kqueue does not tell.
+	Urgent
 )
 
 // Event is the readiness of one socket in a batch. A batch may name the same Token more than once.

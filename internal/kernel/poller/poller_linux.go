@@ -182,6 +182,9 @@ func readiness(events uint32) Ready {
 	if events&(unix.EPOLLIN|unix.EPOLLPRI) != 0 {
 		r |= Readable
 	}
+	if events&unix.EPOLLPRI != 0 {
+		r |= Urgent
+	}
 	if events&unix.EPOLLOUT != 0 {
 		r |= Writable
 	}

@@ -70,7 +70,11 @@ func (x *asker) ask(now int64) protocol.Step {
 		case *next >= q.until && now >= q.until || q.stopped.Load():
 			return protocol.Step{Then: protocol.Done}
 		case *next > now:
-			return protocol.Step{Then: protocol.Pause, Wait: time.Duration(min(*next, q.until) - now)}
+			wake := *next
+			if wake >= q.until {
+				wake = q.letGoAt(x.id)
+			}
+			return protocol.Step{Then: protocol.Pause, Wait: time.Duration(wake - now)}
 		}
 		x.due = *next
 		x.ready = max(x.due, x.freeAt)

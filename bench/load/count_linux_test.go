@@ -165,6 +165,22 @@ func TestAnswerEndsByFIN(t *testing.T) {
 	})
 }
 
+// TestLetGo: connections are not closed all at once while answers are still to come, and all well before those are given up.
+func TestLetGo(t *testing.T) {
+	t.Parallel()
+	const until = int64(time.Hour)
+	for _, n := range []int{1, 100, 10_000, 1_000_000} {
+		q := &requests{run: &run{spec: Spec{First: 7, Connections: n}}, until: until}
+		first, middle, last := q.letGoAt(7), q.letGoAt(7+uint64(n)/2), q.letGoAt(6+uint64(n))
+		if first != until || last > until+int64(drainLimit)/2 || n > 1 && (last-first) < (int64(n-1)*int64(time.Microsecond)) {
+			t.Errorf("%d connections are let go of from %v to %v behind the end", n, time.Duration(first-until), time.Duration(last-until))
+		}
+		if d := (middle - first) - (last - middle); n > 1 && time.Duration(d).Abs() > 2*letGoEach {
+			t.Errorf("%d connections: half of them in %v, the others in %v", n, time.Duration(middle-first), time.Duration(last-middle))
+		}
+	}
+}
+
 // TestStopIsNoted: a share whose context has ended knows when it was stopped before its engine is, though nobody else told it.
 func TestStopIsNoted(t *testing.T) {
 	t.Parallel()

@@ -113,6 +113,20 @@ func (q *requests) submit(ctx context.Context) {
 	<-submitted
 }
 
+// Connections that have nothing more to ask are closed one after the other, so quickly and in no more than so long: closed all at
+// once, ten thousand would keep the loops from the answers that are still to come, whose latencies count.
+const (
+	letGoEach = 50 * time.Microsecond
+	letGoAll  = drainLimit / 2
+)
+
+// letGoAt is when a connection is closed that has nothing more to ask.
+func (q *requests) letGoAt(id uint64) int64 {
+	n := q.spec.Connections
+	all := min(time.Duration(n)*letGoEach, letGoAll)
+	return q.until + int64(float64(all)*float64(id-q.spec.First)/float64(n))
+}
+
 // noteEnd notes how many connections stand at the end, before the first of them goes.
 func (q *requests) noteEnd() {
 	q.atEnd.Do(func() { q.part.HeldAtEnd = uint64(max(q.held.Load(), 0)) })

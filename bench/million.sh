@@ -26,15 +26,17 @@ done
 [[ -x $sonde ]] || { echo "million.sh: $sonde is not there: make build" >&2; exit 2; }
 
 dir=$(mktemp -d)
-server=
+server= client=
 finish() {
-	if [[ -n $server ]]; then
-		kill "$server" 2>/dev/null || true
-		wait "$server" 2>/dev/null || true
-	fi
+	for pid in $client $server; do # the client first: it tells what it has
+		kill "$pid" 2>/dev/null || true
+		wait "$pid" 2>/dev/null || true
+	done
 	rm -rf "$dir"
 }
 trap finish EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
 
 "$sonde" serve --quiet --kinds echo --workers "$workers" --targets "$dir/targets" &
 server=$!
@@ -46,5 +48,7 @@ done
 
 # Two source addresses: no pair of source and target carries more than 12,000 connections.
 "$sonde" bench hold -f "$dir/targets" -c "$connections" --workers "$workers" --source-ip 127.1.0.0/31 --rate "$rate" \
-	--duration "$duration" --ping-interval "$ping" --connect-timeout 10s --fail-on-error --json "$dir/report.json"
+	--duration "$duration" --ping-interval "$ping" --connect-timeout 10s --fail-on-error --json "$dir/report.json" &
+client=$!
+wait "$client" # and not in the foreground: a signal to this script is heeded at once
 [[ -z $json ]] || cp "$dir/report.json" "$json"

@@ -70,13 +70,14 @@ func (l *loop) take(slot uint32, step protocol.Step) (more bool) {
 	}
 	if len(step.Send) > 0 {
 		l.noteWaiting(slot) // before the write, as for a handshake of ours
+		asked := l.clk.Now() // before the write, too: a peer on this machine may have answered when it returns
 		errno := l.send(slot, step.Send, step.Then)
 		switch {
 		case step.Then == protocol.Done: // the verdict stands, whatever becomes of a farewell
 		case errno != 0:
 			l.onWriteError(slot, errno) // all who call take read on
 		default:
-			l.noteRequest(slot)
+			l.noteRequest(slot, asked)
 		}
 	}
 	switch step.Then {
@@ -103,18 +104,18 @@ func (l *loop) take(slot uint32, step protocol.Step) (more bool) {
 	return true
 }
 
-// noteRequest starts the read limit: it runs from each request to the end of its answer, and nothing the peer does moves it.
-func (l *loop) noteRequest(slot uint32) {
+// noteRequest notes when a request was handed to the kernel, and starts the read limit: it runs from when all of it was there
+// to the end of the answer, and nothing the peer does moves it.
+func (l *loop) noteRequest(slot uint32, asked int64) {
 	f := l.flight(slot)
 	if l.table.rows[slot].state == Handshaking {
 		return // its limit covers all of it
 	}
-	now := l.clk.Now()
-	f.askedAt = now
+	f.askedAt = asked
 	if f.firstByteAt == 0 {
-		f.requestAt = now
+		f.requestAt = asked
 	}
-	f.phaseUntil = after(now, l.profile(slot).Limits.Read)
+	f.phaseUntil = after(l.clk.Now(), l.profile(slot).Limits.Read)
 	l.rearm(slot)
 }
 

@@ -149,7 +149,7 @@ func (l *loop) onWritable(slot uint32) {
 		f.waitFrom = l.clk.Now()
 	default:
 		if asking {
-			l.noteRequest(slot)
+			l.noteRequest(slot, l.clk.Now())
 		}
 		if l.feed(slot) { // frames that waited for the write
 			l.onReadable(slot)

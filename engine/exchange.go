@@ -69,7 +69,7 @@ func (l *loop) take(slot uint32, step protocol.Step) (more bool) {
 		l.rearm(slot)
 	}
 	if len(step.Send) > 0 {
-		l.noteWaiting(slot) // before the write, as for a handshake of ours
+		l.noteWaiting(slot)  // before the write, as for a handshake of ours
 		asked := l.clk.Now() // before the write, too: a peer on this machine may have answered when it returns
 		errno := l.send(slot, step.Send, step.Then)
 		switch {

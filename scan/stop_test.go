@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -310,7 +311,7 @@ func TestEngineFails(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "engine: loop") || !strings.Contains(run.Stopped, "engine: loop") {
 		t.Errorf("got error %v and stopped %q, want both to name the loop", err, run.Stopped)
 	}
-	if len(sink.records) == 0 || sink.records[len(sink.records)-1].Status != report.Cancelled {
+	if !slices.ContainsFunc(sink.records, func(r kept) bool { return r.Status == report.Cancelled }) { // the second target may have one too
 		t.Errorf("got records %v, want the first target's to say cancelled", sink.records)
 	}
 }

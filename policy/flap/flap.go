@@ -27,8 +27,8 @@ type State uint8
 
 const (
 	Unknown State = iota // no outcome yet
-	Up
-	Down
+	Up                   // the last outcomes were good
+	Down                 // they were bad
 )
 
 // String is the state in lower case.

@@ -112,7 +112,7 @@ func TestStall(t *testing.T) {
 			}
 			s.Done(turn.ID)
 		})
-		even := targets * int(bucket) / int(interval)
+		even := int(targets * bucket / int64(interval))
 		for i, n := range took {
 			if most := even*11 + even*2; n > most { // the grace holds ten times 100 ms
 				t.Errorf("stall of %v: %d turns within 100 ms, %v behind the start, want at most %d", stall, n, time.Duration(int64(i)*bucket), most)

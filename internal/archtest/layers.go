@@ -27,13 +27,15 @@ var probe = []string{"probes", "probes/internal/...", "protocol/...", "target", 
 // layers is the import rule, from the top down.
 var layers = []layer{
 	{of: "cmd/...", may: slices.Concat([]string{"cmd/...", "watch/...", "bench/...", "scan/...", "serve/...", "engine", "probes/...", "internal/tlsclient", "internal/workers"}, bottom)},
-	{of: "watch/...", may: slices.Concat([]string{"watch/...", "scan/...", "engine", "probes/..."}, bottom)},
+	{of: "watch/...", may: slices.Concat([]string{"watch/...", "policy/...", "scan/...", "engine", "probes/...", "internal/workers"}, bottom)},
 	// What is compared does the same work by itself: no scan stands between it and the figures.
 	{of: "bench/transport/...", may: slices.Concat([]string{"bench/transport/...", "engine", "probes/..."}, bottom)},
 	// It brings its own targets.
 	{of: "bench/compare", may: slices.Concat([]string{"bench/plan", "bench/result", "bench/transport/...", "serve", "internal/testpeer", "internal/workers"}, bottom)},
 	{of: "bench/...", may: slices.Concat([]string{"bench/...", "scan/...", "engine", "probes/...", "internal/tlsclient", "internal/workers"}, bottom)},
-	{of: "scan/...", may: slices.Concat([]string{"scan/...", "engine", "probes/...", "internal/workers"}, bottom)},
+	{of: "scan/...", may: slices.Concat([]string{"scan/...", "policy/...", "engine", "probes/...", "internal/workers"}, bottom)},
+	// How often and when, in fixed memory: no clock, no goroutine.
+	{of: "policy/...", may: []string{"report"}},
 	{of: "serve/...", may: slices.Concat([]string{"serve/...", "engine", "internal/testpeer", "internal/workers"}, bottom)},
 
 	// The engine knows no target, no probe and no wire format.

@@ -1,0 +1,131 @@
+// Package pace limits how often a host or a subnet is dialled, whatever the order of the targets. It has no clock and no lock: who
+// owns it tells it the time, in nanoseconds of one monotonic clock.
+//
+// A bucket is one number, the moment at which it will be full again (the generic cell rate algorithm, ITU-T I.371 annex A.1), and
+// one that is full is the same as none: so only those that were dialled of late take memory, and there is a cap on them.
+package pace
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Settings are what a Limiter works by.
+type Settings struct {
+	// PerSecond is how many dials a second each bucket allows, above 0, at most 1e6.
+	PerSecond float64
+	// Burst is how many may come at once; default 1.
+	Burst int
+	// Bits4 and Bits6 are the length of the prefixes (RFC 4632) that share a bucket, by the family of the address; 0 is the whole
+	// address.
+	Bits4, Bits6 int
+	// Buckets is how many there may be at most; default 65,536, about 4 MiB.
+	Buckets int
+}
+
+// defaultBuckets is many more than are dialled in the second that a bucket usually takes to fill.
+const defaultBuckets = 1 << 16
+
+// ParseSubnet reads the value of --subnet-rate: dials a second and the length of an IPv4 prefix, as in "100/24". Of IPv6 a /64 shares
+// a bucket: it is one network (RFC 4291 s.2.5.1).
+func ParseSubnet(text string) (Settings, error) {
+	rate, bits, ok := strings.Cut(text, "/")
+	if !ok {
+		return Settings{}, errors.New(`want a rate and a prefix length, as in "100/24"`)
+	}
+	perSecond, err := strconv.ParseFloat(rate, 64)
+	if err != nil {
+		return Settings{}, fmt.Errorf("%q is not a number of dials a second", rate)
+	}
+	length, err := strconv.Atoi(bits)
+	if err != nil || length < 1 || length > 32 {
+		return Settings{}, fmt.Errorf("/%s: want a prefix length of IPv4 from 1 to 32", bits)
+	}
+	s := Settings{PerSecond: perSecond, Bits4: length, Bits6: 64}
+	return s, s.Check()
+}
+
+// Check says what is wrong with s.
+func (s Settings) Check() error {
+	switch {
+	case !(s.PerSecond > 0) || s.PerSecond > 1e6:
+		return fmt.Errorf("%v dials a second: want more than 0 and at most a million", s.PerSecond)
+	case s.Burst < 0 || s.Buckets < 0:
+		return errors.New("a burst or a number of buckets below 0")
+	case s.Bits4 < 0 || s.Bits4 > 32 || s.Bits6 < 0 || s.Bits6 > 128:
+		return errors.New("a prefix is longer than an address")
+	}
+	return nil
+}
+
+// Limiter has the buckets. It belongs to one goroutine. Make one with [New].
+type Limiter struct {
+	settings Settings
+	gap      int64                  // between two dials of a bucket
+	slack    int64                  // by how much a bucket may be ahead
+	full     map[netip.Prefix]int64 // when the bucket will be full; those that are, may be left out
+	sweepAt  int64                  // not before, buckets are looked through for those that are full
+}
+
+// New returns a Limiter without buckets. The settings must pass Check.
+func New(s Settings) *Limiter {
+	if s.Burst == 0 {
+		s.Burst = 1
+	}
+	if s.Buckets == 0 {
+		s.Buckets = defaultBuckets
+	}
+	gap := int64(float64(time.Second) / s.PerSecond)
+	return &Limiter{settings: s, gap: gap, slack: gap * int64(s.Burst-1), full: make(map[netip.Prefix]int64)}
+}
+
+// Take takes a turn for addr at the moment now. When there is none it takes nothing and returns how long to wait for one: a caller
+// that comes then is not sure of it, if others of its subnet wait too. It also waits when there are as many buckets as may be.
+func (l *Limiter) Take(addr netip.Addr, now int64) (wait time.Duration, ok bool) {
+	key := l.key(addr)
+	full, known := l.full[key]
+	if !known && len(l.full) >= l.settings.Buckets && !l.sweep(now) {
+		return time.Duration(max(l.sweepAt-now, 1)), false
+	}
+	full = max(full, now)
+	if early := full - l.slack - now; early > 0 {
+		return time.Duration(early), false
+	}
+	l.full[key] = full + l.gap
+	return 0, true
+}
+
+// Buckets is how many there are now, some of which may be full.
+func (l *Limiter) Buckets() int { return len(l.full) }
+
+func (l *Limiter) key(addr netip.Addr) netip.Prefix {
+	addr = addr.Unmap().WithZone("")
+	bits := l.settings.Bits6
+	if addr.Is4() {
+		bits = l.settings.Bits4
+	}
+	if bits == 0 {
+		bits = addr.BitLen()
+	}
+	key, _ := addr.Prefix(bits) // Check has seen the length
+	return key
+}
+
+// sweep throws away the buckets that are full, and reports whether there is room for another. It looks at them all no oftener than
+// each gap: before, few can have filled.
+func (l *Limiter) sweep(now int64) bool {
+	if now < l.sweepAt {
+		return false
+	}
+	for key, full := range l.full {
+		if full <= now {
+			delete(l.full, key)
+		}
+	}
+	l.sweepAt = now + l.gap
+	return len(l.full) < l.settings.Buckets
+}

@@ -1,0 +1,109 @@
+package pace
+
+import (
+	"math/rand/v2"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+)
+
+const second = int64(time.Second)
+
+func addr(text string) netip.Addr { return netip.MustParseAddr(text) }
+
+// TestRate dials as fast as it may for ten seconds.
+func TestRate(t *testing.T) {
+	for _, s := range []Settings{{PerSecond: 100}, {PerSecond: 0.5}, {PerSecond: 100, Burst: 10}, {PerSecond: 3, Burst: 3}} {
+		l, now, n := New(s), second, 0
+		for end := now + 10*second; now < end; {
+			wait, ok := l.Take(addr("192.0.2.7"), now)
+			switch {
+			case ok && wait != 0, !ok && wait <= 0:
+				t.Fatalf("%+v: ok %v with a wait of %v", s, ok, wait)
+			case ok:
+				n++
+			}
+			now += int64(wait)
+		}
+		if want := 10 * s.PerSecond; float64(n) < want || float64(n) > want+float64(max(s.Burst, 1)) {
+			t.Errorf("%+v: %d in 10 s, want %v and the burst", s, n, want)
+		}
+	}
+}
+
+func TestWhoShares(t *testing.T) {
+	for _, tt := range []struct {
+		bits4, bits6 int
+		a, b         string
+		share        bool
+	}{
+		{0, 0, "192.0.2.7", "192.0.2.7", true},
+		{0, 0, "192.0.2.7", "192.0.2.8", false},
+		{24, 0, "192.0.2.7", "192.0.2.200", true},
+		{24, 0, "192.0.2.7", "192.0.3.7", false},
+		{24, 0, "::ffff:192.0.2.7", "192.0.2.9", true},
+		{24, 64, "2001:db8::1", "2001:db8::2", true},
+		{24, 64, "2001:db8::1", "2001:db8:0:1::1", false},
+		{24, 0, "fe80::1%eth0", "fe80::1%eth1", true},
+	} {
+		l := New(Settings{PerSecond: 1, Bits4: tt.bits4, Bits6: tt.bits6})
+		l.Take(addr(tt.a), second)
+		if _, ok := l.Take(addr(tt.b), second); ok == tt.share {
+			t.Errorf("/%d, /%d: %s and %s share a bucket: %v, want %v", tt.bits4, tt.bits6, tt.a, tt.b, !ok, tt.share)
+		}
+	}
+}
+
+// TestMemory has more hosts than buckets: none is dialled too often, all are dialled in the end, and the buckets stay few.
+func TestMemory(t *testing.T) {
+	const buckets, hosts = 100, 1000
+	l := New(Settings{PerSecond: 10, Buckets: buckets})
+	rng := rand.New(rand.NewPCG(1, 1))
+	now := second
+	last := make(map[netip.Addr]int64)
+	for rounds := 0; len(last) < hosts; rounds++ {
+		if rounds > 1_000_000 {
+			t.Fatalf("only %d hosts were dialled", len(last))
+		}
+		host := netip.AddrFrom4([4]byte{10, 0, byte(rng.IntN(hosts) >> 8), byte(rng.IntN(256))})
+		if _, ok := l.Take(host, now); ok {
+			if before, known := last[host]; known && now-before < second/10 {
+				t.Fatalf("%v was dialled twice in %v", host, time.Duration(now-before))
+			}
+			last[host] = now
+		}
+		if l.Buckets() > buckets {
+			t.Fatalf("%d buckets, want at most %d", l.Buckets(), buckets)
+		}
+		now += second / 5000
+		if len(last) >= 900 { // what is left is rare in the draw
+			break
+		}
+	}
+}
+
+func TestParseSubnet(t *testing.T) {
+	got, err := ParseSubnet("100/24")
+	if want := (Settings{PerSecond: 100, Bits4: 24, Bits6: 64}); err != nil || got != want {
+		t.Errorf("got %+v, %v, want %+v", got, err, want)
+	}
+	for text, want := range map[string]string{
+		"100": "as in", "x/24": `"x" is not a number`, "100/33": "from 1 to 32", "100/": "from 1 to 32", "0/24": "more than 0", "NaN/24": "more than 0",
+		"-1/24": "more than 0", "1e9/24": "at most a million",
+	} {
+		if _, err := ParseSubnet(text); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got %v, want %q", text, err, want)
+		}
+	}
+}
+
+func BenchmarkTake(b *testing.B) {
+	l := New(Settings{PerSecond: 1e6})
+	a := addr("192.0.2.7")
+	now := second
+	for b.Loop() {
+		l.Take(a, now)
+		now += 1000
+	}
+}

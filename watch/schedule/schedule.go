@@ -1,0 +1,196 @@
+// Package schedule says whose turn it is when, for targets that are asked again and again. It has no goroutine, no clock and no
+// lock: who owns it tells it the time, in nanoseconds of a monotonic clock, and asks it for the turns that have come.
+//
+// A target's turns are at phase + k*interval since the Unix epoch, where the phase is drawn from what the target is called: so the
+// turns of many are spread evenly, and neither a restart nor a reload moves any of them. The wall clock is looked at once, so a
+// step of it moves nothing either.
+//
+// A turn that comes late, because the loop that asks for turns was, is taken at once if it is late by no more than the grace, a
+// tenth of its interval and at most [MaxGrace]. Otherwise it is missed, and the next is where it would have been: a stall is
+// never followed by a burst of more than the grace held.
+package schedule
+
+import (
+	"fmt"
+	"math/bits"
+	"time"
+
+	"sonde/internal/timewheel"
+)
+
+// The limits of an interval.
+const (
+	MinInterval = 100 * time.Millisecond
+	MaxInterval = 30 * 24 * time.Hour
+)
+
+// MaxGrace is the most by which a turn may be late and still be taken.
+const MaxGrace = time.Second
+
+// Plan is when one target's turns are.
+type Plan struct {
+	// Key draws the phase: a hash of what names the target for good, such as its job and address.
+	Key uint64
+	// Interval is the time between two turns, from MinInterval to MaxInterval.
+	Interval time.Duration
+	// Jitter is by how much a turn may come later than its phase says, drawn anew for each; less than Interval.
+	Jitter time.Duration
+	// Overlap lets a turn come while the one before is not over. Otherwise it is skipped, and counted.
+	Overlap bool
+}
+
+// Check says what is wrong with p.
+func (p *Plan) Check() error {
+	switch {
+	case p.Interval < MinInterval || p.Interval > MaxInterval:
+		return fmt.Errorf("an interval of %v: want %v to %v", p.Interval, MinInterval, MaxInterval)
+	case p.Jitter < 0 || p.Jitter >= p.Interval:
+		return fmt.Errorf("a jitter of %v with an interval of %v: want less", p.Jitter, p.Interval)
+	}
+	return nil
+}
+
+// Turn is one that has come.
+type Turn struct {
+	ID  uint32
+	Due int64 // when it should have come: now less Due is how late it is
+}
+
+// Stats count since New.
+type Stats struct {
+	Turns   uint64 // that were handed out
+	Missed  uint64 // that came later than the grace
+	Overlap uint64 // that were skipped since the one before was not over
+}
+
+// entry is what is kept of a target. It has no pointers: there may be a million.
+type entry struct {
+	key      uint64
+	interval int64
+	jitter   int64
+	at       int64 // when its next turn comes
+	running  uint32
+	overlap  bool
+	known    bool
+}
+
+// Schedule has the turns of all targets. It belongs to one goroutine. Make one with [New].
+type Schedule struct {
+	wheel   *timewheel.Wheel
+	epoch   int64 // the Unix epoch, by the monotonic clock
+	entries []entry
+	expired []uint32
+	stats   Stats
+}
+
+// New returns a schedule without targets. now is the moment, and wall what the wall clock says then.
+func New(now int64, wall time.Time) *Schedule {
+	return &Schedule{wheel: timewheel.New(now), epoch: now - wall.UnixNano()}
+}
+
+// Set puts the target id on the schedule, or changes its plan; what is running is still running. Ids are small, dense numbers
+// that may be used again behind Remove. The plan must pass Check.
+func (s *Schedule) Set(id uint32, p Plan, now int64) {
+	for int(id) >= len(s.entries) {
+		s.entries = append(s.entries, entry{})
+	}
+	e := &s.entries[id]
+	*e = entry{key: p.Key, interval: int64(p.Interval), jitter: int64(p.Jitter), overlap: p.Overlap, known: true, running: e.running}
+	s.arm(id, e, now)
+}
+
+// Remove takes the target off the schedule.
+func (s *Schedule) Remove(id uint32) {
+	if s.has(id) {
+		s.wheel.Cancel(id)
+		s.entries[id] = entry{}
+	}
+}
+
+// Now gives the target a turn at once, besides its others: one that is new, or that somebody asks for.
+func (s *Schedule) Now(id uint32, now int64) {
+	if s.has(id) {
+		s.entries[id].at = now
+		s.wheel.Set(id, now)
+	}
+}
+
+// Hold has no turn of the target come before until: those before are neither taken nor missed.
+func (s *Schedule) Hold(id uint32, until int64) {
+	if !s.has(id) {
+		return
+	}
+	if at, armed := s.wheel.At(id); armed && at >= until {
+		return
+	}
+	s.arm(id, &s.entries[id], until)
+}
+
+// Done says that what was begun with a turn of the target is over.
+func (s *Schedule) Done(id uint32) {
+	if s.has(id) && s.entries[id].running > 0 {
+		s.entries[id].running--
+	}
+}
+
+// Due appends the turns that have come by the moment now. Each of them is running until Done.
+func (s *Schedule) Due(now int64, turns []Turn) []Turn {
+	s.expired = s.wheel.Advance(now, s.expired[:0])
+	for _, id := range s.expired {
+		e := &s.entries[id]
+		grace := min(e.interval/10, int64(MaxGrace))
+		late := now - e.at
+		if late > grace && late >= e.interval { // the last of several
+			s.stats.Missed += uint64(late / e.interval)
+			late %= e.interval
+		}
+		switch {
+		case late > grace:
+			s.stats.Missed++
+		case e.running > 0 && !e.overlap:
+			s.stats.Overlap++
+		default:
+			e.running++
+			s.stats.Turns++
+			turns = append(turns, Turn{ID: id, Due: now - late})
+		}
+		s.arm(id, e, now+1)
+	}
+	return turns
+}
+
+// Next is a moment by which Due has to be called again: at the latest when the next turn comes. False if there is none.
+func (s *Schedule) Next() (at int64, ok bool) { return s.wheel.Next() }
+
+// Len is how many targets are on the schedule and have a turn to come.
+func (s *Schedule) Len() int { return s.wheel.Len() }
+
+// Stats are the counts so far.
+func (s *Schedule) Stats() Stats { return s.stats }
+
+func (s *Schedule) has(id uint32) bool { return int(id) < len(s.entries) && s.entries[id].known }
+
+// arm sets the first turn that is not before the moment from.
+func (s *Schedule) arm(id uint32, e *entry, from int64) {
+	phase, _ := bits.Mul64(e.key*golden, uint64(e.interval))
+	first := s.epoch + int64(phase)
+	// From the turn before on: its jitter may bring it behind from.
+	for base := first + (from-first)/e.interval*e.interval - e.interval; ; base += e.interval {
+		if e.at = base + e.jitterAt(base); e.at >= from {
+			s.wheel.Set(id, e.at)
+			return
+		}
+	}
+}
+
+// golden is 2^64 over the golden ratio: keys that differ in few bits are spread too (Knuth, TAOCP 3, 6.4).
+const golden = 0x9e3779b97f4a7c15
+
+// jitterAt is by how much later the turn comes that would be at base: drawn from the turn itself.
+func (e *entry) jitterAt(base int64) int64 {
+	x := (e.key ^ uint64(base)) * golden // splitmix64's finalizer (Steele, Lea and Flood, OOPSLA 2014)
+	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
+	x = (x ^ x>>27) * 0x94d049bb133111eb
+	part, _ := bits.Mul64(x^x>>31, uint64(e.jitter))
+	return int64(part)
+}

@@ -59,7 +59,7 @@ func spread(id uint64, interval time.Duration) time.Duration {
 // and most of what a heartbeat costs is the wake. The moments are the loop's own, so that not all loops wake at once. It is not
 // put off past the idle limit, which an answer in time is to move.
 func (l *loop) together(at, idleUntil int64, interval time.Duration) int64 {
-	grid := int64(heartbeatGrid(interval))
+	grid := int64(HeartbeatGrid(interval))
 	if at == int64(off) || grid < 2 {
 		return at
 	}
@@ -70,9 +70,9 @@ func (l *loop) together(at, idleUntil int64, interval time.Duration) int64 {
 	return at
 }
 
-// heartbeatGrid is by how much a heartbeat may be put off: a half percent of the interval, at most 50 ms. What is in flight at
+// HeartbeatGrid is by how much a heartbeat may be put off: a half percent of the interval, at most 50 ms. What is in flight at
 // once takes memory.
-func heartbeatGrid(interval time.Duration) time.Duration {
+func HeartbeatGrid(interval time.Duration) time.Duration {
 	return min(interval/200, 50*time.Millisecond)
 }
 

@@ -76,6 +76,7 @@ var mutants = []mutant{
 	{"the end of the stream has no arrival", "exchange.go", "\t\t\tl.noteArrival(slot)\n\t\t\tstep", "\t\t\tstep", "TestTheEndArrives"},
 	{"what waits for a buffer comes when it has one", "deadline.go", "\tl.toldAt = since\n", "\t_ = since\n", "TestArrivalWithoutABuffer"},
 	{"what is left comes with another's bytes", "secure.go", "\tl.arrived = s.arrived\n", "", "TestArrivalWithTheHandshake"},
+	{"a request counts from behind its write", "exchange.go", "f.requestAt = asked", "f.requestAt = l.clk.Now()", "TestTheWriteCounts"},
 	{"a stamp too early is the moment of the read", "read.go", "\t\tat = f.askedAt\n", "\t\tat = l.clk.Now()\n", "TestStampBeforeTheRequest"},
 	{"stop at the mark of urgent data", "loop.go", "ev.Ready&^poller.Writable == ", "ev.Ready&^(poller.Writable|poller.Urgent) == ", "TestUrgentData"},
 	{"a close_notify behind half a record", "ending.go", "\tf.mute = f.mute || l.isSending(slot)", "\t_ = l.isSending(slot)", "TestNoRecordBehindHalfOne"},

@@ -164,7 +164,7 @@ func (w *world) differsKept(o *Outcome, answered int, end keptEnd) string {
 	last := job.exchanges[len(job.exchanges)-1]
 	since := last.concludedAt
 	var ok bool
-	limit := worldHeartbeat + heartbeatGrid(worldHeartbeat)
+	limit := worldHeartbeat + HeartbeatGrid(worldHeartbeat)
 	switch end {
 	case keptSilent, keptDeaf:
 		// The heartbeat that is not answered is the one that finds out.
@@ -176,7 +176,7 @@ func (w *world) differsKept(o *Outcome, answered int, end keptEnd) string {
 		if answered == 1 {
 			want = spread(uint64(o.ID), worldHeartbeat)
 		}
-		if gap := last.openedAt - job.exchanges[answered-1].concludedAt; gap < int64(want) || gap > int64(want+heartbeatGrid(worldHeartbeat))+w.slack() {
+		if gap := last.openedAt - job.exchanges[answered-1].concludedAt; gap < int64(want) || gap > int64(want+HeartbeatGrid(worldHeartbeat))+w.slack() {
 			return fmt.Sprintf("a heartbeat %v after the exchange before, want %v", time.Duration(gap), want)
 		}
 	case keptClosed:

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"crypto/tls"
+	"syscall"
 	"testing"
 	"time"
 
@@ -145,5 +146,22 @@ func TestStampBeforeTheRequest(t *testing.T) {
 	})[0]
 	if got := time.Duration(x.at - x.begun); o.Cause != Answered || !isNear(got, 0) {
 		t.Errorf("got cause %d, and an answer %v after its request, want it at once", o.Cause, got)
+	}
+}
+
+// TestTheWriteCounts: a request counts from before its write, which may take longer than the answer.
+func TestTheWriteCounts(t *testing.T) {
+	const long = 2 * time.Millisecond
+	x := &timing{parser: simParser(4)}
+	slowly := func() (syscall.Errno, bool) {
+		for until := x.clk.Now() + int64(long); x.clk.Now() < until; {
+		}
+		return 0, false
+	}
+	o := timings{x}.play(t, Config{Profiles: []Profile{{Reset: true}}}, meddling{writev: slowly}, simkernel.Script{
+		Steps: []simkernel.Step{simkernel.Expect([]byte("ask")), simkernel.Send([]byte("body")), simkernel.Hold()},
+	})[0]
+	if want := long + simkernel.DefaultRTT; o.Cause != Answered || !isNear(o.FirstByte, want) {
+		t.Errorf("got cause %d, first byte after %v, want %v", o.Cause, o.FirstByte, want)
 	}
 }

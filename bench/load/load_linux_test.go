@@ -1,52 +1,18 @@
 package load
 
 import (
-	"bufio"
 	"context"
-	"net"
-	"net/netip"
 	"testing"
 	"time"
 
-	"sonde/bench/plan"
 	"sonde/bench/result"
 	"sonde/bench/talk"
+	"sonde/internal/testpeer"
 )
-
-// echo serves lines on loopback until the test ends.
-func echo(t *testing.T) plan.Target {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer c.Close()
-				in := bufio.NewReader(c)
-				for {
-					line, err := in.ReadBytes('\n')
-					if err != nil {
-						return
-					}
-					if _, err := c.Write(line); err != nil {
-						return
-					}
-				}
-			}()
-		}
-	}()
-	return plan.Target{Addr: netip.MustParseAddrPort(l.Addr().String())}
-}
 
 func TestHold(t *testing.T) {
 	t.Parallel()
-	spec := Spec{Kind: result.Hold, Targets: []plan.Target{echo(t)}, Connections: 50, Start: time.Now(), Duration: 1500 * time.Millisecond,
+	spec := Spec{Kind: result.Hold, Targets: peer(t, testpeer.Echo, testpeer.Options{}), Connections: 50, Start: time.Now(), Duration: 1500 * time.Millisecond,
 		Ping: 200 * time.Millisecond, Talk: talk.Options{Kind: talk.Echo}}
 	var intervals int
 	p, err := Run(context.Background(), spec, Hooks{Interval: func(*result.Interval) { intervals++ }})
@@ -65,7 +31,7 @@ func TestHold(t *testing.T) {
 }
 
 func TestRequests(t *testing.T) {
-	spec := Spec{Kind: result.Request, Targets: []plan.Target{echo(t)}, Connections: 10, Start: time.Now(), WarmUp: 100 * time.Millisecond,
+	spec := Spec{Kind: result.Request, Targets: peer(t, testpeer.Echo, testpeer.Options{}), Connections: 10, Start: time.Now(), WarmUp: 100 * time.Millisecond,
 		Duration: 500 * time.Millisecond, Talk: talk.Options{Kind: talk.Echo}}
 	for _, c := range []struct {
 		name     string
@@ -92,7 +58,7 @@ func TestRequests(t *testing.T) {
 }
 
 func TestHandshakes(t *testing.T) {
-	spec := Spec{Kind: result.Handshake, Targets: []plan.Target{echo(t)}, Connections: 10, Start: time.Now(), WarmUp: 100 * time.Millisecond,
+	spec := Spec{Kind: result.Handshake, Targets: peer(t, testpeer.Echo, testpeer.Options{}), Connections: 10, Start: time.Now(), WarmUp: 100 * time.Millisecond,
 		Duration: 500 * time.Millisecond}
 	p, err := Run(context.Background(), spec, Hooks{})
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"sonde/bench/plan"
 	"sonde/bench/result"
 	"sonde/bench/talk"
+	"sonde/engine"
 	"sonde/probes"
 	"sonde/probes/secure"
 	"sonde/protocol/tlswire"
@@ -100,20 +101,15 @@ func (o *benchOptions) checkIdle(isSecure bool) error {
 	return nil
 }
 
-// heartbeatDelay is by how much the engine may put off a heartbeat, so that several share a wake.
-func heartbeatDelay(interval time.Duration) time.Duration {
-	return min(interval/200, 50*time.Millisecond)
-}
-
 // checkIdleLimit refuses an idle limit by which a peer would be blamed for our own silence.
 func (o *benchOptions) checkIdleLimit(read time.Duration) error {
-	least := o.ping + heartbeatDelay(o.ping) + read
+	least := o.ping + engine.HeartbeatGrid(o.ping) + read
 	if o.idle >= least {
 		return nil
 	}
 	return &usageError{
 		fmt.Sprintf("--idle-timeout %v is less than --ping-interval and --read-timeout together, and the %v by which a heartbeat may be put off: %v",
-			o.idle, heartbeatDelay(o.ping), least),
+			o.idle, engine.HeartbeatGrid(o.ping), least),
 		"a connection would be dropped for our own silence",
 	}
 }

@@ -86,6 +86,7 @@ func TestCompactRefuses(t *testing.T) {
 		"no cells":         {3, 1, 1, 3},
 		"half a cell":      {3, 1, 1, 3, 1},
 		"a cell of none":   {3, 1, 1, 3, 1, 0},
+		"one of none too":  {3, 1, 1, 3, 1, 0, 1, 3},
 		"a cell twice":     {3, 1, 1, 3, 1, 1, 0, 2},
 		"too few":          {3, 1, 1, 3, 1, 2},
 		"beyond the range": {3, 1, 1, 3, 0xff, 0xff, 0xff, 1, 3},

@@ -62,7 +62,6 @@ type Breaker struct {
 	failed  uint64 // the window, the last outcome in the lowest bit: 1 failed
 	until   int64  // while Open: when a trial is due
 	openFor time.Duration
-	seen    uint8 // outcomes in the window
 	state   State
 	trial   bool // while HalfOpen: one is under way
 }
@@ -124,7 +123,6 @@ func (b *Breaker) Record(s *Settings, now int64, success bool) (changed bool) {
 		b.failed |= 1
 	}
 	b.failed &= 1<<s.Window - 1
-	b.seen = uint8(min(int(b.seen)+1, s.Window))
 	if bits.OnesCount64(b.failed) < s.Failures {
 		return false
 	}

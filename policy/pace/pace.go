@@ -103,7 +103,7 @@ func (l *Limiter) Take(addr netip.Addr, now int64) (wait time.Duration, ok bool)
 func (l *Limiter) Buckets() int { return len(l.full) }
 
 func (l *Limiter) key(addr netip.Addr) netip.Prefix {
-	addr = addr.Unmap().WithZone("")
+	addr = addr.Unmap()
 	bits := l.settings.Bits6
 	if addr.Is4() {
 		bits = l.settings.Bits4
@@ -111,7 +111,7 @@ func (l *Limiter) key(addr netip.Addr) netip.Prefix {
 	if bits == 0 {
 		bits = addr.BitLen()
 	}
-	key, _ := addr.Prefix(bits) // Check has seen the length
+	key, _ := addr.Prefix(bits) // without its zone; Check has seen the length
 	return key
 }
 

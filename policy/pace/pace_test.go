@@ -32,6 +32,22 @@ func TestRate(t *testing.T) {
 	}
 }
 
+// TestBurst has a burst go at once, however long nobody came, and no more.
+func TestBurst(t *testing.T) {
+	l, now := New(Settings{PerSecond: 10, Burst: 4}), second
+	for range 3 {
+		for n := range 4 {
+			if _, ok := l.Take(addr("192.0.2.7"), now); !ok {
+				t.Fatalf("%d of a burst of 4", n)
+			}
+		}
+		if wait, ok := l.Take(addr("192.0.2.7"), now); ok || wait != 100*time.Millisecond {
+			t.Fatalf("behind a burst: ok %v, a wait of %v, want 100 ms", ok, wait)
+		}
+		now += 60 * second
+	}
+}
+
 func TestWhoShares(t *testing.T) {
 	for _, tt := range []struct {
 		bits4, bits6 int

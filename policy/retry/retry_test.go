@@ -77,6 +77,13 @@ func TestDelayedForEver(t *testing.T) {
 			if wait := s.Delayed(rng, failed); wait < 0 {
 				t.Errorf("%+v, %d: %v", s, failed, wait)
 			}
+			most := time.Duration(0)
+			for range 1000 {
+				most = max(most, s.Delayed(rng, failed))
+			}
+			if failed > 62 && most < DefaultMaxDelay {
+				t.Errorf("%+v, %d failures: waits of at most %v", s, failed, most)
+			}
 		}
 	}
 }

@@ -168,6 +168,17 @@ func (r *Resolver) Submit(ctx context.Context, host string, family Family, done 
 	}
 }
 
+// Cached returns the answer that the cache has for host, as a [ResolveFunc] gets it; false if it has none. It never waits.
+func (r *Resolver) Cached(host string, family Family) (addrs []netip.Addr, ok bool, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	kept, ok := r.cache.find(question{lowerName(host), family}, r.options.Clock.Now())
+	if !ok {
+		return nil, false, nil
+	}
+	return kept.addrs, true, kept.err
+}
+
 // tryJoin answers from the cache or joins a lookup under way. If that has all the callbacks it may have, landed is closed
 // when it is over; if there is none, landed is nil.
 func (r *Resolver) tryJoin(q question, done ResolveFunc) (settled bool, landed <-chan struct{}) {

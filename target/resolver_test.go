@@ -222,6 +222,10 @@ func TestResolverExpiry(t *testing.T) {
 			{"b.test", 0, 1}, {"b.test", 2 * time.Second, 0}, {"b.test", time.Second, 1},
 		} {
 			pass(c.wait)
+			_, cached, err := r.Cached(c.host, AnyFamily)
+			if cached != (c.want == 0) || cached && (err != nil) != (c.host == "b.test") {
+				t.Errorf("question %d, %s: in the cache %v with error %v", i, c.host, cached, err)
+			}
 			if got := lookups(c.host); got != c.want {
 				t.Errorf("question %d, %s: got %d lookups, want %d", i, c.host, got, c.want)
 			}

@@ -1,0 +1,172 @@
+// Package discovery says what a job's list of targets is now, and tells each new one. A job's targets come from sources: entries
+// in the configuration, files of entries as scan reads them, files and URLs in the forms of Prometheus (file_sd, http_sd). It reads
+// and fetches; it probes nothing and keeps nothing of a target but its name and labels.
+//
+// # What is known stays known
+//
+// A source that fails keeps its last good list, is told once and says so in its [Status]; when it can be read again, that is told
+// once too. A file that can't be parsed is such a failure, and so is an empty one where a list in JSON or YAML should be: that is
+// what a file looks like while it is written in place. A plain list of entries that is cut short can't be told from a short list;
+// so write a new file beside it and rename it over the old one (rename(2)), which is seen whole.
+//
+// A file that is gone means one of two things. A pattern ("targets/*.json") says that whatever is there counts, so a file of it
+// that was deleted takes its targets with it, as with Prometheus, once it has been away for [VanishGrace] (a deployment may delete
+// and write anew). A file that the configuration names outright ought to be there: its absence is a failure as any other,
+// and its targets stay; to take them away write an empty list, [], or change the configuration. The same holds if it is the folder
+// that can't be read, since what it holds isn't known then. (Prometheus drops the targets in all of these cases. Here a disk that was not
+// mounted would end thousands of held connections and their histories, with nothing left to alert on.)
+//
+// # Who owns what
+//
+// [Discovery.Run] owns the lists and puts them together; a goroutine for all files and one for each URL read, none for a target. Each
+// [Update] is a whole list that nobody changes any more: the receiver compares it with the one before by Key.
+package discovery
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"sonde/internal/clock"
+	"sonde/target"
+	"sonde/watch/track"
+)
+
+// Limits. None of them is a setting: they keep a bad source from taking the process along.
+const (
+	// MaxTargets of a job; what is behind them is left out, and told. A target takes 150 B and its text.
+	MaxTargets = 1_000_000
+	// MaxBytes of a file or an answer: a million targets of some 60 bytes.
+	MaxBytes = 64 << 20
+	// maxText is the length of an entry in bytes, as in package target.
+	maxText = 4 << 10
+	// maxFiles that one pattern may find.
+	maxFiles = 10_000
+)
+
+// VanishGrace is for how long a file that a pattern found may be away before its targets go.
+const VanishGrace = 5 * time.Second
+
+// Job is where the targets of one job come from.
+type Job struct {
+	Name string
+	// Labels are given to each target that has no label of the same name of its own; in any order.
+	Labels []track.Label
+	// Read says what an entry means to the job's module, or why it can't be probed by it. It is called by Run's goroutine.
+	Read func(text string) (target.Target, error)
+	// Inline are entries in any form of scan, CIDR blocks and ranges too.
+	Inline []string
+	// Files are lists with an entry a line, as scan reads them; the last part of a path may be a pattern (path.Match).
+	Files []string
+	// FileSD are lists of Prometheus' form; the last part of a path may be a pattern, and ends in .json, .yml or .yaml.
+	FileSD []string
+	HTTPSD []HTTPSD
+}
+
+// HTTPSD is an address that answers with a list of Prometheus' form.
+type HTTPSD struct {
+	URL string // http or https
+	// Refresh is the time between two requests; default 1 m, at least 1 s. A request may take as long, and at most 10 s.
+	Refresh time.Duration
+	// Client makes the requests; nil: that of the Options.
+	Client *http.Client
+}
+
+// Target is one that a job has now.
+type Target struct {
+	// Text is the entry as written; of a CIDR block or range that of the single address, with the block's port if it has one.
+	Text string
+	// Labels are the job's and its own, sorted by name; without what begins with "__" and what is empty. Shared by targets:
+	// not to be changed.
+	Labels []track.Label
+	// Key is its identity: a hash of job and text, so that its history outlives other labels and a restart. When a job has
+	// a text several times with different labels, the first by labels has that key, and those of the others depend on their
+	// labels.
+	Key uint64
+	// Entry is what the job's Read made of it.
+	Entry target.Target
+}
+
+// Update is a job's whole new list, in the order of its sources. Nobody changes it any more.
+type Update struct {
+	Job     string
+	Targets []Target
+}
+
+// Options of a Discovery. The zero value works.
+type Options struct {
+	Log        *slog.Logger // nil: nowhere
+	HTTPClient *http.Client // nil: http.DefaultClient
+	Clock      clock.Clock  // nil: the machine's
+	// Before is the Discovery that this one takes the place of at a reload; its Run has returned. What it knows of sources that
+	// both have is known from the start, so that one that does not answer now loses no target.
+	Before *Discovery
+}
+
+// Discovery finds the targets of jobs. Make one with [New].
+type Discovery struct {
+	options  Options
+	jobs     []*job
+	updates  chan Update
+	readings chan reading
+
+	mu     sync.Mutex // guards status
+	status []Status
+}
+
+// Status is how one source is.
+type Status struct {
+	Job  string
+	Kind string // "inline", "files", "file_sd" or "http_sd"
+	Name string // the path, pattern or URL (without its password) as configured; empty for inline
+	// LastSuccess is when it was last read as a whole; zero if never.
+	LastSuccess time.Time
+	// Error is what is wrong with it now; empty if nothing is.
+	Error string
+	// Failures counts reads that failed.
+	Failures uint64
+	// Targets is how many it has in the job's list.
+	Targets int
+}
+
+// New makes a Discovery. Nothing is read yet; an error says what no reading could mend: a bad label, pattern or URL.
+func New(jobs []Job, o Options) (*Discovery, error) {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.HTTPClient == nil {
+		o.HTTPClient = http.DefaultClient
+	}
+	if o.Clock == nil {
+		o.Clock = clock.NewSystem()
+	}
+	d := &Discovery{options: o, updates: make(chan Update), readings: make(chan reading)}
+	for _, spec := range jobs {
+		j, err := newJob(spec)
+		if err != nil {
+			return nil, fmt.Errorf("job %q: %w", spec.Name, err)
+		}
+		d.jobs = append(d.jobs, j)
+	}
+	return d, nil
+}
+
+// Run reads the sources, again and again, until ctx is done; then it closes Updates and returns. It is called once.
+func (d *Discovery) Run(ctx context.Context) {
+	defer close(d.updates)
+	<-ctx.Done()
+}
+
+// Updates yields the list of a job when it is known for the first time, which is when each of its sources was read or has
+// failed once, and whenever it is another. One that was not received when the next comes is dropped for that one.
+func (d *Discovery) Updates() <-chan Update { return d.updates }
+
+// Status returns how each source is, in the order of the configuration. Any goroutine may call it.
+func (d *Discovery) Status() []Status {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return append([]Status(nil), d.status...)
+}

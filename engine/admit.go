@@ -189,6 +189,7 @@ func (l *loop) hasJob() bool {
 		a.pending, a.first = a.pending[:n], 0
 		if n > 0 {
 			a.takenAt = l.now
+			l.profiles = *l.shared.profiles.Load() // after the jobs that may name a new one
 			return true
 		}
 		a.isOver = over

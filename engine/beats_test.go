@@ -21,9 +21,7 @@ func kept(t *testing.T, w *world, connections int, rtt time.Duration, set func(r
 	w.cfg = Config{Loops: 1, Clock: w.kernel, Strict: true, Connections: connections, Profiles: []Profile{
 		{Dialogue: w, Heartbeat: time.Minute, TellHeartbeats: true, Reset: true},
 	}}.withDefaults()
-	w.engine = &Engine{cfg: w.cfg, shared: newShared(&w.cfg)}
-	w.engine.shared.wake = w.kernel.Wake
-	w.loop = newLoop(&w.engine.cfg, w.engine.shared, 0, w.kernel, w.kernel.Sockets())
+	w.start(len(w.cfg.Profiles))
 	w.kernel.Otherwise(func(socket.Addr) simkernel.Script {
 		return simkernel.Script{RTT: rtt, Steps: []simkernel.Step{simkernel.Echo()}}
 	})

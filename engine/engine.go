@@ -15,6 +15,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"runtime"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -41,7 +42,7 @@ type Config struct {
 	Rate *rate.Limiter
 	// Sources are local addresses to dial from in turn, of either family; empty lets the kernel choose.
 	Sources []netip.Addr
-	// Profiles are the ways in which connections are treated; a Job names one by its index. At least one.
+	// Profiles are the ways in which connections are treated; a Job names one by its index. At least one; SetProfile adds more.
 	Profiles []Profile
 	// BufferBytes caps the ring buffers of all loops together; default 32 MiB. At the cap reads pause.
 	BufferBytes int
@@ -117,7 +118,7 @@ type Job struct {
 	// ID is the submitter's and comes back in the Outcome; Dialogue.Open is called with it.
 	ID      uint64
 	Remote  socket.Addr
-	Profile uint16 // index into Config.Profiles
+	Profile uint16 // index into Config.Profiles, or as SetProfile said
 	// Source is which of Config.Sources to dial from, counted from 1, for a submitter that spreads connections itself; 0 takes
 	// them in turn, as the further connections of a Series do in any case.
 	Source uint16
@@ -191,8 +192,8 @@ type Engine struct {
 	loops  []*loop
 	shared *shared
 	ended  chan struct{} // closed when every loop has ended
-	mu     sync.Mutex
-	err    error // the first loop that failed
+	mu     sync.Mutex    // guards err, and one SetProfile against another
+	err    error         // the first loop that failed
 }
 
 // New opens an engine and starts its loops. The caller must see it to its end: Finish or Stop, then Outcomes until it
@@ -252,11 +253,15 @@ func (c Config) withDefaults() Config {
 	}
 	profiles := make([]Profile, len(c.Profiles))
 	for i, p := range c.Profiles {
-		p.Limits = p.Limits.WithDefaults()
-		profiles[i] = p
+		profiles[i] = p.withDefaults()
 	}
 	c.Profiles = profiles
 	return c
+}
+
+func (p Profile) withDefaults() Profile {
+	p.Limits = p.Limits.WithDefaults()
+	return p
 }
 
 func (e *Engine) start() {
@@ -285,6 +290,35 @@ func (e *Engine) start() {
 func (e *Engine) Submit(ctx context.Context, jobs []Job) (int, error) {
 	return e.shared.inbox.put(ctx, jobs)
 }
+
+// SetProfile replaces the profile of that index, or adds one if the index is the number of those that there are. It holds for all jobs
+// that are handed over after it has returned. Jobs of the old profile that are still between Submit and their last outcome, kept
+// connections among them, go over to the new one, each at some moment of its own: only who knows that there are none may replace
+// one. It fails if the index is beyond the end.
+func (e *Engine) SetProfile(index uint16, p Profile) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	old := *e.shared.profiles.Load()
+	if int(index) > len(old) {
+		return fmt.Errorf("engine: profile %d, where there are %d", index, len(old))
+	}
+	profiles := slices.Clone(old) // loops read the old list meanwhile
+	if int(index) == len(profiles) {
+		profiles = append(profiles, p)
+	}
+	profiles[index] = p.withDefaults()
+	e.shared.profiles.Store(&profiles)
+	return nil
+}
+
+// Offer hands as many jobs to the loops, in order, as the intake has room for, and returns how many: it never blocks, so it is for
+// who takes outcomes and gives jobs in one goroutine. It fails with ErrStopped after Finish or Stop; jobs not taken are the
+// caller's still.
+//
+// A short Offer means that the intake is full of jobs that have no outcome yet, so one is to come: whoever offers what is left
+// each time that it has taken outcomes never waits for ever. It may wait for long, where all Config.Connections are taken up by
+// kept ones that nobody ends.
+func (e *Engine) Offer(jobs []Job) (taken int, err error) { return e.shared.inbox.offer(jobs) }
 
 // Ready returns a channel that gets a token when there are outcomes to take, or when the last was taken.
 func (e *Engine) Ready() <-chan struct{} { return e.shared.outbox.ready }

@@ -149,9 +149,7 @@ func (s *stage) build() {
 	s.cfg.Profiles = append(s.cfg.Profiles, s.cfg.Profiles[0])
 	s.cfg.Profiles[connects].Dialogue = nil
 	s.cfg = s.cfg.withDefaults()
-	s.engine = &Engine{cfg: s.cfg, shared: newShared(&s.cfg)}
-	s.engine.shared.wake = s.kernel.Wake
-	s.loop = newLoop(&s.engine.cfg, s.engine.shared, 0, s.kernel, s.kernel.Sockets())
+	s.start(len(s.cfg.Profiles))
 	for i := range s.jobs {
 		s.kernel.Peer(address(i+1), s.peers[i][0], s.peers[i][1:]...)
 		if s.options.Ports > 0 { // all dial the same

@@ -20,6 +20,7 @@ type loop struct {
 	sockets socket.Sockets
 	clk     clock.Clock
 
+	profiles   []Profile // as they were when jobs were last taken: all that those jobs, and any before them, may name
 	table      table
 	wheel      *timewheel.Wheel
 	pool       *ringbuf.Pool
@@ -78,7 +79,9 @@ func newLoop(cfg *Config, shared *shared, index int, p poller.Poller, s socket.S
 		wheel:   timewheel.NewWithTick(cfg.Clock.Now(), int64(cfg.Resolution)),
 		pool:    ringbuf.New(ringbuf.Options{CapBytes: share(cfg.BufferBytes)}),
 		scratch: make([]byte, scratchSize),
-		lag:     histogram.New(),
+
+		profiles: *shared.profiles.Load(),
+		lag:      histogram.New(),
 
 		beatBudget: beatsPerRound,
 	}
@@ -359,4 +362,4 @@ func (l *loop) transition(slot uint32, next State) {
 
 func (l *loop) flight(slot uint32) *flight { return &l.table.flights[l.table.rows[slot].seat] }
 
-func (l *loop) profile(slot uint32) *Profile { return &l.cfg.Profiles[l.table.rows[slot].profile] }
+func (l *loop) profile(slot uint32) *Profile { return &l.profiles[l.table.rows[slot].profile] }

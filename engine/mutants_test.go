@@ -80,6 +80,7 @@ var mutants = []mutant{
 	{"a stamp too early is the moment of the read", "read.go", "\t\tat = f.askedAt\n", "\t\tat = l.clk.Now()\n", "TestStampBeforeTheRequest"},
 	{"stop at the mark of urgent data", "loop.go", "ev.Ready&^poller.Writable == ", "ev.Ready&^(poller.Writable|poller.Urgent) == ", "TestUrgentData"},
 	{"a close_notify behind half a record", "ending.go", "\tf.mute = f.mute || l.isSending(slot)", "\t_ = l.isSending(slot)", "TestNoRecordBehindHalfOne"},
+	{"do not look for new profiles", "admit.go", "\t\t\tl.profiles = *l.shared.profiles.Load() // after the jobs that may name a new one\n", "", ""},
 	{"dial on in a long turn", "admit.go", "if l.isPaced(budget) {", "if false {", "TestPacing"},
 	{"redial on in a long turn", "series.go", "!l.isPaced(budget) && ", "", "TestPacing"},
 }

@@ -10,7 +10,7 @@ import (
 	"sonde/internal/kernel/socket"
 )
 
-// ErrStopped is returned by Submit after Finish or Stop.
+// ErrStopped is returned by Submit and Offer after Finish or Stop.
 var ErrStopped = errors.New("engine: stopped")
 
 const (
@@ -29,15 +29,17 @@ type shared struct {
 	stats    counters
 	stopping atomic.Bool
 	aborting atomic.Bool
-	hungry   atomic.Bool   // a loop has room and found nothing to do, or found the outbox full
-	wake     func()        // wakes every loop
-	sources  []socket.Addr // all of them, as Config.Sources has them
+	profiles atomic.Pointer[[]Profile] // what Profile of a Job is an index into; a list is never changed once it is here
+	hungry   atomic.Bool               // a loop has room and found nothing to do, or found the outbox full
+	wake     func()                    // wakes every loop
+	sources  []socket.Addr             // all of them, as Config.Sources has them
 	sources4 []socket.Addr
 	sources6 []socket.Addr
 }
 
 func newShared(cfg *Config) *shared {
 	s := &shared{wake: func() {}}
+	s.profiles.Store(&cfg.Profiles)
 	s.inbox = inbox{jobs: make([]Job, inboxSize), room: make(chan struct{}, 1), shared: s}
 	s.outbox = outbox{ready: make(chan struct{}, 1)}
 	for _, ip := range cfg.Sources {
@@ -69,6 +71,27 @@ type inbox struct {
 	room     chan struct{} // holds one token when half the ring is free or the end has come
 }
 
+// offer appends as many of the jobs as there is room for.
+func (q *inbox) offer(jobs []Job) (taken int, err error) {
+	q.mu.Lock()
+	defer q.shared.wakeHungry() // after the unlock: a loop that is awake takes from here
+	defer q.mu.Unlock()
+	if q.finished {
+		return 0, ErrStopped
+	}
+	return q.fill(jobs), nil
+}
+
+// fill moves as many of the jobs into the ring as it has room for. The caller holds the lock.
+func (q *inbox) fill(jobs []Job) (taken int) {
+	for taken < len(jobs) && q.n < len(q.jobs) {
+		q.jobs[(q.head+q.n)%len(q.jobs)] = jobs[taken]
+		q.n++
+		taken++
+	}
+	return taken
+}
+
 // put appends jobs and blocks while the ring is full.
 func (q *inbox) put(ctx context.Context, jobs []Job) (int, error) {
 	taken, waited := 0, false
@@ -79,11 +102,7 @@ func (q *inbox) put(ctx context.Context, jobs []Job) (int, error) {
 			signal(q.room) // for the next submitter that waits: there is one token for all
 			return taken, ErrStopped
 		}
-		for taken < len(jobs) && q.n < len(q.jobs) {
-			q.jobs[(q.head+q.n)%len(q.jobs)] = jobs[taken]
-			q.n++
-			taken++
-		}
+		taken += q.fill(jobs[taken:])
 		if waited && q.n < len(q.jobs) {
 			signal(q.room)
 		}

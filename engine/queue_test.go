@@ -150,3 +150,47 @@ func TestOutboxEnds(t *testing.T) {
 		t.Errorf("got %d outcomes, more %v after the end", len(got), more)
 	}
 }
+
+// TestOfferAlone has one goroutine offer jobs and take outcomes, with nothing but Ready to wake it: it is never left with jobs in
+// hand and nothing on the way.
+func TestOfferAlone(t *testing.T) {
+	const loops, each = 2, 20 * inboxSize
+	s := newTestShared()
+	wakes := make([]chan struct{}, loops)
+	for i := range wakes {
+		wakes[i] = make(chan struct{}, 1)
+	}
+	s.wake = func() {
+		for _, w := range wakes {
+			signal(w)
+		}
+	}
+	var running sync.WaitGroup
+	for i := range loops {
+		running.Go(func() { sleepyLoop(s, wakes[i]) })
+	}
+	jobs, short := make([]Job, each), 0
+	var outcomes []Outcome
+	for seen := 0; seen < each; {
+		n, err := s.inbox.offer(jobs)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if jobs = jobs[n:]; len(jobs) > 0 {
+			short++
+		}
+		<-s.outbox.ready
+		outcomes, _ = s.outbox.take(outcomes[:0])
+		s.wakeHungry()
+		seen += len(outcomes)
+	}
+	if short == 0 {
+		t.Error("no Offer was short")
+	}
+	s.inbox.finish()
+	s.wake()
+	running.Wait()
+	if n, err := s.inbox.offer(make([]Job, 1)); n != 0 || !errors.Is(err, ErrStopped) {
+		t.Errorf("got %d, %v after the end; want ErrStopped", n, err)
+	}
+}

@@ -1,13 +1,13 @@
 package engine
 
 import (
-	"context"
 	"flag"
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
 	"os"
 	"runtime"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -71,6 +71,7 @@ func simulate(t *testing.T, first, count uint64) {
 // world is one simulated run.
 type world struct {
 	kernel    *simkernel.Kernel
+	told      int     // how many of the profiles the engine knows
 	engine    *Engine // without goroutines: its one loop is run by the test
 	loop      *loop
 	options   simkernel.Options
@@ -156,14 +157,22 @@ func newWorld(seed uint64) *world {
 		w.cfg.Sources = []netip.Addr{netip.MustParseAddr("192.0.2.7"), netip.MustParseAddr("2001:db8::7"), netip.MustParseAddr("192.0.2.8")}
 	}
 	w.cfg = w.cfg.withDefaults()
-	w.engine = &Engine{cfg: w.cfg, shared: newShared(&w.cfg)}
-	w.engine.shared.wake = w.kernel.Wake
-	w.loop = newLoop(&w.engine.cfg, w.engine.shared, 0, w.kernel, w.kernel.Sockets())
+	w.start(1 + rng.IntN(len(w.cfg.Profiles)))
 	if oneIn(2) {
 		w.loop.beatBudget = 1 // few of these connections are kept
 	}
 	w.plan(rng)
 	return w
+}
+
+// start makes the engine and its loop. It is told of so many profiles now and of the others when they are needed.
+func (w *world) start(profiles int) {
+	w.told = profiles
+	cfg := w.cfg
+	cfg.Profiles = slices.Clone(cfg.Profiles[:profiles])
+	w.engine = &Engine{cfg: cfg, shared: newShared(&cfg)}
+	w.engine.shared.wake = w.kernel.Wake
+	w.loop = newLoop(&w.engine.cfg, w.engine.shared, 0, w.kernel, w.kernel.Sockets())
 }
 
 func (w *world) profiles(rng *rand.Rand) []Profile {
@@ -228,7 +237,13 @@ const fillerID = ^uint64(0)
 
 // submit hands over one job; after a stop it must be refused.
 func (w *world) submit(job Job) {
-	n, err := w.engine.Submit(context.Background(), []Job{job})
+	for ; w.told <= int(job.Profile); w.told++ {
+		if err := w.engine.SetProfile(uint16(w.told), w.cfg.Profiles[w.told]); err != nil {
+			w.problem("profile %d: %v", w.told, err)
+			return
+		}
+	}
+	n, err := w.engine.Offer([]Job{job})
 	switch {
 	case w.stoppedAt != 0 && n == 0 && err == ErrStopped:
 	case n != 1 || err != nil:

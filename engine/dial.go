@@ -84,6 +84,9 @@ func (l *loop) launch(slot uint32, fd int, w waiter, dialedAt int64) {
 	limits := &l.profile(slot).Limits
 	f.phaseUntil = after(dialedAt, limits.Connect)
 	f.targetUntil = after(dialedAt, limits.Target)
+	if w.job.Budget > 0 {
+		f.targetUntil = min(f.targetUntil, after(dialedAt, w.job.Budget))
+	}
 	if c := w.carried; c != nil {
 		f.targetUntil = after(dialedAt, c.budget)
 		l.table.exchanges[l.table.rows[slot].seat], l.table.firsts[l.table.rows[slot].seat] = c.exchange, c.first

@@ -122,6 +122,9 @@ type Job struct {
 	// Source is which of Config.Sources to dial from, counted from 1, for a submitter that spreads connections itself; 0 takes
 	// them in turn, as the further connections of a Series do in any case.
 	Source uint16
+	// Budget is what the target has left of its profile's Limits.Target, for one that was dialled before by another job; 0: all of
+	// it.
+	Budget time.Duration
 }
 
 // Cause says how a connection ended.
@@ -157,9 +160,9 @@ const (
 	PortsExhausted
 	// BuffersExhausted: no buffer could be had for over a minute.
 	BuffersExhausted
-	// Cancelled: we stopped while the connection was in flight.
+	// Cancelled: we stopped while the connection was in flight, or were told to End it.
 	Cancelled
-	// NotDialed: we stopped before the job was dialled. The peer saw nothing of it.
+	// NotDialed: we stopped before the job was dialled, or were told to End it. The peer saw nothing of it.
 	NotDialed
 )
 

@@ -1,0 +1,230 @@
+package track
+
+import (
+	"iter"
+	"net/netip"
+	"time"
+
+	"sonde/policy/breaker"
+	"sonde/policy/flap"
+	"sonde/probes"
+	"sonde/report"
+)
+
+// Copy is what a Table knew at a moment, to be read without the Table by another goroutine, or by several. It may be filled again
+// and again, and keeps its memory. The zero value is empty.
+type Copy struct {
+	Views []View // of all targets, by id
+	Jobs  []Job  // of which some may have no targets
+
+	edition  uint64 // of the table, when the first slice was copied
+	restarts int
+}
+
+// View is what was known of one target.
+type View struct {
+	Target *Target
+	// Error is the text of the last failure; nil for success.
+	Error *string
+
+	id     uint32
+	job    uint32
+	row    row
+	state  breaker.State
+	tls    *probes.TLSFigures // of the answer that is shown
+	expect *string
+}
+
+// maxRestarts is how often a copy begins again since the set of targets changed, before it takes all that is left at once.
+const maxRestarts = 3
+
+// Copy copies the targets with ids from from on, so many at most, to the end of into; from 0 on, into is emptied first. It returns
+// where to go on, which is at 0 again if the set of targets has changed meanwhile, so that none is in there twice; done says that
+// there are no more. now is the moment by the monotonic clock. While a copy is made the owner goes on in between:
+//
+//	for from, done := uint32(0), false; !done; {
+//		from, done = table.Copy(into, from, 4096, now)
+//		...
+//	}
+func (t *Table) Copy(into *Copy, from uint32, n int, now int64) (next uint32, done bool) {
+	switch {
+	case from == 0:
+		into.edition = t.edition
+		into.Views = into.Views[:0]
+	case into.edition != t.edition:
+		into.restarts++
+		if into.restarts < maxRestarts {
+			return 0, false
+		}
+		into.edition, into.Views = t.edition, into.Views[:0]
+		from, n = 0, len(t.rows)
+	}
+	next = uint32(min(len(t.rows), int(from)+n))
+	for id := from; id < next; id++ {
+		if t.rows[id].known {
+			into.Views = append(into.Views, View{})
+			t.view(id, now, &into.Views[len(into.Views)-1])
+		}
+	}
+	if int(next) < len(t.rows) {
+		return next, false
+	}
+	into.restarts = 0
+	into.Jobs = into.Jobs[:0]
+	for _, job := range t.jobs {
+		into.Jobs = append(into.Jobs, *job)
+	}
+	return next, true
+}
+
+// View is what is known of one target at the moment now, by the monotonic clock; false if there is none of that id.
+func (t *Table) View(id uint32, now int64) (v View, ok bool) {
+	if t.Target(id) == nil {
+		return View{}, false
+	}
+	t.view(id, now, &v)
+	return v, true
+}
+
+func (t *Table) view(id uint32, now int64, v *View) {
+	r := &t.rows[id]
+	v.Target, v.id, v.job, v.row, v.state = t.targets[id], id, r.job, *r, r.breaker.State(now)
+	v.Error = t.texts.at(r.last.err)
+	shown := v.shown()
+	v.tls, v.expect = t.tls.at(shown.tls), t.texts.at(shown.expect)
+}
+
+// shown is the answer whose figures are shown: that of the last probe if it learned any, else the last good one.
+func (v *View) shown() *answer {
+	if v.row.own.has == 0 && v.row.good.has != 0 {
+		return &v.row.good
+	}
+	return &v.row.own
+}
+
+// ID is the target's.
+func (v *View) ID() uint32 { return v.id }
+
+// JobIndex is the place of the target's job in Copy.Jobs.
+func (v *View) JobIndex() int { return int(v.job) }
+
+// Probed reports whether there was an outcome; without one, all that is said of the last probe is zero.
+func (v *View) Probed() bool { return v.row.probed }
+
+// At is when the last probe began.
+func (v *View) At() time.Time { return moment(v.row.last.at) }
+
+// Status is what the last probe came to, and Side whose fault that was.
+func (v *View) Status() report.Status { return v.row.last.status }
+
+// Side says whose fault the last failure was.
+func (v *View) Side() report.Side { return v.row.last.side }
+
+// Attempts is how many dials the last probe took.
+func (v *View) Attempts() int { return int(v.row.last.attempts) }
+
+// Fallback reports whether the module's fallback answered.
+func (v *View) Fallback() bool { return v.row.last.fallback }
+
+// Addr is where the last probe went; invalid if it had no address.
+func (v *View) Addr() netip.AddrPort { return v.row.last.address() }
+
+// Phase is how long a phase of the last probe took, in whole microseconds; report.Absent if it did not happen.
+func (v *View) Phase(p Phase) time.Duration {
+	if p == PhaseHeartbeat {
+		return v.row.kept.rtt.duration()
+	}
+	return v.row.last.phases[p].duration()
+}
+
+// Transfer is the time from the first byte of the last answer to its end; report.Absent if no byte came.
+func (v *View) Transfer() time.Duration { return v.row.last.transfer.duration() }
+
+// State is whether the target is up, after rise and fall; Turned is since when, zero if it is not known yet.
+func (v *View) State() flap.State { return v.row.flap.State() }
+
+// Turned is when State became what it is.
+func (v *View) Turned() time.Time { return moment(v.row.turned) }
+
+// Breaker is the state of the target's breaker.
+func (v *View) Breaker() breaker.State { return v.state }
+
+// Counts are those of the target.
+func (v *View) Counts() Counts { return v.row.counts }
+
+// LastGood is when the last probe began that succeeded; zero if none did.
+func (v *View) LastGood() time.Time { return moment(v.row.good.at) }
+
+// HasFigures reports whether there are any figures to show, and Stale whether they are of a probe before the last one, which learned
+// none: then they are those of the last that succeeded.
+func (v *View) HasFigures() bool { return v.shown().has != 0 }
+
+// Stale reports whether the figures are not of the last probe.
+func (v *View) Stale() bool { return v.row.own.has == 0 && v.row.good.has != 0 }
+
+// HTTP are the figures of the answer; false if it has none.
+func (v *View) HTTP() (h probes.HTTPFigures, ok bool) {
+	a := v.shown()
+	if a.has&hasHTTP == 0 {
+		return h, false
+	}
+	h = probes.HTTPFigures{
+		StatusCode: int(a.statusCode), Version: float64(a.httpVersion), ContentLength: a.contentLength, BodyLength: a.bodyLength,
+		Redirects: int(a.redirects), TLS: a.has&httpOverTLS != 0,
+	}
+	if a.lastModified != noTime {
+		h.LastModified = time.Unix(a.lastModified, 0)
+	}
+	return h, true
+}
+
+// TLS are the figures of the handshake; nil if there are none. They are not to be changed.
+func (v *View) TLS() *probes.TLSFigures { return v.tls }
+
+// Expect are the captures of the line that was expected; false if none was.
+func (v *View) Expect() (iter.Seq[probes.Capture], bool) {
+	if v.shown().has&hasExpect == 0 {
+		return nil, false
+	}
+	var packed string
+	if v.expect != nil {
+		packed = *v.expect
+	}
+	return captures(packed), true
+}
+
+// RegexpFailed is whether a regular expression failed the probe; false, false if none could.
+func (v *View) RegexpFailed() (failed, ok bool) {
+	has := v.shown().has
+	return has&regexpFailed != 0, has&hasRegexp != 0
+}
+
+// Kept is what is known of a kept connection.
+type Kept struct {
+	Up bool
+	// Since is when it became what it is, up or down; zero if there never was one.
+	Since time.Time
+	// Connects is how many there were, Drops how many of them ended, by Cause.
+	Connects uint32
+	Drops    [NumCauses]uint32
+	Cause    Cause // of the last drop, if there was one
+	// RTT is that of the last heartbeat, at the moment Beat; report.Absent and zero if none was answered.
+	RTT  time.Duration
+	Beat time.Time
+}
+
+// Kept is what is known of the kept connection; of a target of which none is kept, it is zero.
+func (v *View) Kept() Kept {
+	k := &v.row.kept
+	return Kept{
+		Up: k.up, Since: moment(k.since), Connects: k.connects, Drops: k.drops, Cause: k.cause, RTT: k.rtt.duration(), Beat: moment(k.beat),
+	}
+}
+
+// moment is a time since the Unix epoch; zero stands for the zero Time.
+func moment(ns int64) time.Time {
+	if ns == 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, ns).UTC()
+}

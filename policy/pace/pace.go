@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"sonde/internal/rate"
 )
 
 // Settings are what a Limiter works by.
@@ -30,16 +32,16 @@ type Settings struct {
 // defaultBuckets is many more than are dialled in the second that a bucket usually takes to fill.
 const defaultBuckets = 1 << 16
 
-// ParseSubnet reads the value of --subnet-rate: dials a second and the length of an IPv4 prefix, as in "100/24". Of IPv6 a /64 shares
-// a bucket: it is one network (RFC 4291 s.2.5.1).
+// ParseSubnet reads the value of --subnet-rate: dials a second, as package rate reads them, and the length of an IPv4 prefix, as in
+// "100/24". Of IPv6 a /64 shares a bucket: it is one network (RFC 4291 s.2.5.1).
 func ParseSubnet(text string) (Settings, error) {
-	rate, bits, ok := strings.Cut(text, "/")
+	number, bits, ok := strings.Cut(text, "/")
 	if !ok {
 		return Settings{}, errors.New(`want a rate and a prefix length, as in "100/24"`)
 	}
-	perSecond, err := strconv.ParseFloat(rate, 64)
+	perSecond, err := rate.Parse(number)
 	if err != nil {
-		return Settings{}, fmt.Errorf("%q is not a number of dials a second", rate)
+		return Settings{}, err
 	}
 	length, err := strconv.Atoi(bits)
 	if err != nil || length < 1 || length > 32 {
@@ -86,7 +88,7 @@ func New(s Settings) *Limiter {
 // Take takes a turn for addr at the moment now. When there is none it takes nothing and returns how long to wait for one: a caller
 // that comes then is not sure of it, if others of its subnet wait too. It also waits when there are as many buckets as may be.
 func (l *Limiter) Take(addr netip.Addr, now int64) (wait time.Duration, ok bool) {
-	key := l.key(addr)
+	key := l.Key(addr)
 	full, known := l.full[key]
 	if !known && len(l.full) >= l.settings.Buckets && !l.sweep(now) {
 		return time.Duration(max(l.sweepAt-now, 1)), false
@@ -99,10 +101,19 @@ func (l *Limiter) Take(addr netip.Addr, now int64) (wait time.Duration, ok bool)
 	return 0, true
 }
 
+// Give takes back the last turn of addr's bucket, which nobody used.
+func (l *Limiter) Give(addr netip.Addr) {
+	key := l.Key(addr)
+	if full, known := l.full[key]; known {
+		l.full[key] = full - l.gap
+	}
+}
+
 // Buckets is how many there are now, some of which may be full.
 func (l *Limiter) Buckets() int { return len(l.full) }
 
-func (l *Limiter) key(addr netip.Addr) netip.Prefix {
+// Key names addr's bucket: the prefix that shares it.
+func (l *Limiter) Key(addr netip.Addr) netip.Prefix {
 	addr = addr.Unmap()
 	bits := l.settings.Bits6
 	if addr.Is4() {

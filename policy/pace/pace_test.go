@@ -99,14 +99,32 @@ func TestMemory(t *testing.T) {
 	}
 }
 
+// TestGive: a turn that is given back can be taken at once, by whom it was taken or by another of the bucket, and is one turn.
+func TestGive(t *testing.T) {
+	l := New(Settings{PerSecond: 10, Bits4: 24})
+	l.Give(addr("192.0.2.7")) // of no bucket
+	for range 3 {
+		l.Take(addr("192.0.2.7"), second)
+		l.Give(addr("192.0.2.7"))
+	}
+	if _, ok := l.Take(addr("192.0.2.8"), second); !ok {
+		t.Error("the turn that was given back is gone")
+	}
+	if wait, ok := l.Take(addr("192.0.2.7"), second); ok || wait != 100*time.Millisecond {
+		t.Errorf("ok %v, a wait of %v, want 100 ms", ok, wait)
+	}
+}
+
 func TestParseSubnet(t *testing.T) {
-	got, err := ParseSubnet("100/24")
-	if want := (Settings{PerSecond: 100, Bits4: 24, Bits6: 64}); err != nil || got != want {
-		t.Errorf("got %+v, %v, want %+v", got, err, want)
+	for text, perSecond := range map[string]float64{"100/24": 100, "0.5/24": 0.5, "2.5k/24": 2500} {
+		got, err := ParseSubnet(text)
+		if want := (Settings{PerSecond: perSecond, Bits4: 24, Bits6: 64}); err != nil || got != want {
+			t.Errorf("%s: got %+v, %v, want %+v", text, got, err, want)
+		}
 	}
 	for text, want := range map[string]string{
-		"100": "as in", "x/24": `"x" is not a number`, "100/33": "from 1 to 32", "100/": "from 1 to 32", "0/24": "more than 0", "NaN/24": "more than 0",
-		"-1/24": "more than 0", "1e9/24": "at most a million",
+		"100": "as in", "x/24": `"x": want a number`, "100/33": "from 1 to 32", "100/0": "from 1 to 32", "100/": "from 1 to 32", "0/24": "at least 0.01",
+		"NaN/24": "want a number", "-1/24": "want a number", "1e3/24": "want a number", "2m/24": "at most a million",
 	} {
 		if _, err := ParseSubnet(text); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v, want %q", text, err, want)

@@ -40,14 +40,17 @@ type HTTPFigures struct {
 	TLS          bool
 }
 
-// TLSFigures are those of the handshake and of the certificates.
+// TLSFigures are those of the handshake and of the certificates. What was not learned is zero.
 type TLSFigures struct {
+	// Established: the handshake was made whole, and the certificate was believed or is not asked about
+	// (TLSOptions.Insecure). blackbox_exporter tells nothing of any other handshake.
+	Established     bool
 	Version, Cipher string // as crypto/tls names them: "TLS 1.3"
 	// EarliestExpiry is the first NotAfter among the certificates that the server sent. LastChainExpiry is the first NotAfter in
-	// that verified chain in which it is latest; zero without a verified chain.
+	// that verified chain in which it is latest; zero without a verified chain, and if the certificate is not asked about.
 	EarliestExpiry, LastChainExpiry time.Time
-	// Of the leaf: the SHA-256 of its DER in lower case hexadecimal, its subject and issuer (RFC 4514), its DNS names joined by
-	// commas, its serial number in hexadecimal.
+	// Of the leaf: the SHA-256 of its DER in lower case hexadecimal, its subject and issuer (as pkix.Name.String writes
+	// RFC 4514's), its DNS names joined by commas, its serial number in lower case hexadecimal.
 	Fingerprint, Subject, Issuer, Names, Serial string
 }
 

@@ -54,7 +54,7 @@ func TestLoadRoots(t *testing.T) {
 			t.Fatal(err)
 		}
 		chain := []*x509.Certificate{leaf.Leaf, parse(t, leaf.Certificate[1])}
-		if err := Verify(chain, VerifyOptions{Roots: pool, Name: "a.test", Time: epoch}); err != nil {
+		if _, err := Verify(chain, VerifyOptions{Roots: pool, Name: "a.test", Time: epoch}); err != nil {
 			t.Error(err)
 		}
 	}

@@ -20,7 +20,8 @@ type VerifyOptions struct {
 }
 
 // Verify judges the chain that a server presented, leaf first, after the handshake: so a bad certificate is something
-// learned and not a lost connection. It answers nil, or an error with all that is wrong, for [errors.As]:
+// learned and not a lost connection. It answers with the chains that lead from the leaf to a root, at least one, or with an
+// error that has all that is wrong, for [errors.As]:
 //
 //   - [x509.CertificateInvalidError]: expired, not yet valid, may not be used for a server, and the like;
 //   - [x509.UnknownAuthorityError]: no trusted root leads to it;
@@ -31,9 +32,9 @@ type VerifyOptions struct {
 //
 // An authority that the peer sent and whose key is [LongKey] is passed over. If no root leads to the leaf without it, the
 // error says so too.
-func Verify(chain []*x509.Certificate, opts VerifyOptions) error {
+func Verify(chain []*x509.Certificate, opts VerifyOptions) (verified [][]*x509.Certificate, err error) {
 	if len(chain) == 0 {
-		return errors.New("no certificate")
+		return nil, errors.New("no certificate")
 	}
 	leaf := chain[0]
 	var wrong []error
@@ -51,13 +52,17 @@ func Verify(chain []*x509.Certificate, opts VerifyOptions) error {
 		}
 		between.AddCert(c)
 	}
-	if _, err := leaf.Verify(x509.VerifyOptions{Roots: opts.Roots, Intermediates: between, CurrentTime: at}); err != nil {
+	verified, err = leaf.Verify(x509.VerifyOptions{Roots: opts.Roots, Intermediates: between, CurrentTime: at})
+	if err != nil {
 		wrong = append(wrong, err, tooLong)
 	}
 	if opts.Name != "" {
 		wrong = append(wrong, leaf.VerifyHostname(opts.Name))
 	}
-	return errors.Join(wrong...)
+	if err = errors.Join(wrong...); err != nil {
+		return nil, err
+	}
+	return verified, nil
 }
 
 // maxRSABits is the longest RSA key that a signature is checked by: crypto/tls takes none above it for a handshake.

@@ -40,7 +40,7 @@ func TestVerify(t *testing.T) {
 			for _, der := range tt.cert.Certificate {
 				chain = append(chain, parse(t, der))
 			}
-			err := Verify(chain, VerifyOptions{Roots: a.Pool(), Name: tt.host, Time: epoch})
+			chains, err := Verify(chain, VerifyOptions{Roots: a.Pool(), Name: tt.host, Time: epoch})
 			var invalid x509.CertificateInvalidError
 			var unknown x509.UnknownAuthorityError
 			var misfit x509.HostnameError
@@ -49,12 +49,15 @@ func TestVerify(t *testing.T) {
 			if !cmp.Equal(got, want) || (err == nil) != cmp.Equal(want, make([]bool, 3)) {
 				t.Errorf("got expired, unknown, misfit = %v, want %v: %v", got, want, err)
 			}
+			if (err == nil) != (len(chains) > 0) {
+				t.Errorf("got %d chains with error %v", len(chains), err)
+			}
 			if tt.expired && invalid.Reason != x509.Expired {
 				t.Errorf("got reason %v", invalid.Reason)
 			}
 		})
 	}
-	if Verify(nil, VerifyOptions{Roots: a.Pool(), Time: time.Time{}}) == nil {
+	if _, err := Verify(nil, VerifyOptions{Roots: a.Pool(), Time: time.Time{}}); err == nil {
 		t.Error("no certificate is good")
 	}
 }

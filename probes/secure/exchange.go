@@ -19,6 +19,11 @@ import (
 //	                                                       └─ without inner: Done, or the server's last word is
 //	                                                          awaited (see await) ─► Conclusion: the layer's
 //
+// One of [Layer.Later] begins before that:
+//
+//	Handshake ─► clearText ─► inner speaks ─┬─ its StartTLS step ─► Handshake ─► shaking ─► as above
+//	                                        └─ Done step or OnEnd ─► Conclusion: inner's
+//
 // What TLS says behind the handshake comes as OnEnd with EndMalformed and crypto/tls' error. An alert of the peer's before
 // any data is its judgement of the handshake (RFC 8446 s.4.6.2, s.6.2: of our certificate, of our Finished), and so
 // HandshakeRefused; one behind data is the end of the conversation, and so Closed. Either overrules inner, which is told
@@ -27,6 +32,7 @@ type exchange struct {
 	layer *Layer
 	inner protocol.Exchange // nil: nothing is said behind the handshake
 	top   bool
+	asks  bool // inner asks for TLS itself
 
 	sni, identity string // asked for, and what the certificate must be for
 	alpn          []string
@@ -51,9 +57,10 @@ type exchange struct {
 type phase uint8
 
 const (
-	shaking phase = iota // the handshake has not ended well (yet)
-	secured              // it has, and the certificate is believed
-	byHand               // the exchange reads the handshake itself; see reuse
+	shaking   phase = iota // the handshake has not ended well (yet)
+	secured                // it has, and the certificate is believed
+	byHand                 // the exchange reads the handshake itself; see reuse
+	clearText              // inner has not asked for TLS yet
 )
 
 var (
@@ -63,8 +70,11 @@ var (
 
 // Handshake implements [protocol.Handshaker].
 func (e *exchange) Handshake() (protocol.Security, *tls.Config) {
-	if e.phase == byHand {
+	switch e.phase {
+	case byHand:
 		return protocol.TLSOwn, nil
+	case clearText:
+		return protocol.TLSLater, nil
 	}
 	e.asked, e.data = false, false
 	return protocol.TLSNow, e.layer.config(e)
@@ -87,10 +97,11 @@ func (e *exchange) OnHandshake(h *protocol.Handshake) bool {
 		return false
 	}
 	if !e.judged.Verified && !e.layer.options.Insecure {
-		e.verdict, e.reason = protocol.Untrusted, e.judged.Reason
+		e.verdict, e.reason, e.overrule = protocol.Untrusted, e.judged.Reason, true
+		e.leave()
 		return false
 	}
-	e.phase = secured
+	e.phase, e.facts.Established = secured, true
 	if e.reuse != nil {
 		e.reuse.onFirst(h, e.layer.options.Now)
 	}
@@ -110,9 +121,12 @@ func (e *exchange) Begin() protocol.Step {
 	}
 }
 
-// keep notes inner's quiet time, so that a record that inner never hears of does not end it.
+// keep notes inner's quiet time, so that a record that inner never hears of does not end it, and that it asks for TLS.
 func (e *exchange) keep(s protocol.Step) protocol.Step {
 	e.quiet = s.Quiet
+	if s.Then == protocol.StartTLS {
+		e.phase = shaking
+	}
 	return s
 }
 
@@ -184,7 +198,12 @@ func (e *exchange) OnFrame(f protocol.Frame) protocol.Step {
 
 // OnEnd implements [protocol.Exchange].
 func (e *exchange) OnEnd(end protocol.End, rest []byte, err error) {
-	if e.phase != secured {
+	switch e.phase {
+	case secured:
+	case clearText:
+		e.inner.OnEnd(end, rest, err)
+		return
+	default:
 		e.onCut(end, rest, err)
 		return
 	}
@@ -229,7 +248,11 @@ func (e *exchange) Next() bool {
 	if series, ok := e.inner.(protocol.Series); ok && !e.overrule {
 		again = series.Next()
 	}
-	if again && e.phase != byHand {
+	switch {
+	case !again || e.phase == byHand:
+	case e.asks:
+		e.phase = clearText
+	default:
 		e.phase = shaking
 	}
 	return again
@@ -244,7 +267,7 @@ func (e *exchange) Conclusion() protocol.Conclusion {
 			c.Verdict, c.Reason = e.verdict, e.reason
 		}
 	}
-	if e.heard || c.Finding != nil {
+	if e.heard {
 		c.Finding = e.finding(c.Finding)
 	}
 	return c

@@ -2,8 +2,10 @@ package secure
 
 import (
 	"sonde/internal/jsonappend"
+	"sonde/probes"
 	"sonde/probes/internal/tlsfacts"
 	"sonde/protocol"
+	"sonde/target"
 )
 
 // finding joins what inner found, which may be nil, with the facts.
@@ -20,6 +22,11 @@ type finding struct {
 	inner protocol.Finding // nil: nothing but TLS
 	tls   *tlsfacts.Finding
 }
+
+var (
+	_ probes.Measured = (*finding)(nil)
+	_ probes.Follower = (*finding)(nil)
+)
 
 // AppendJSON implements [protocol.Finding].
 func (f *finding) AppendJSON(dst []byte) []byte {
@@ -53,4 +60,21 @@ func (f *finding) Brief() string {
 // Resumption tells of a second handshake as [tlsfacts.Finding.Resumption] does.
 func (f *finding) Resumption() (fullUS, resumedUS int64, method string, ok bool) {
 	return f.tls.Resumption()
+}
+
+// Figures implements [probes.Measured]: inner's, and those of TLS.
+func (f *finding) Figures(out *probes.Figures) {
+	if inner, ok := f.inner.(probes.Measured); ok {
+		inner.Figures(out)
+	}
+	f.tls.Figures(out)
+}
+
+// Follow implements [probes.Follower]: where inner leads, if it does. Whether TLS is asked for there is for inner to say.
+func (f *finding) Follow() (t target.Target, p probes.Probe, ok bool) {
+	inner, ok := f.inner.(probes.Follower)
+	if !ok {
+		return target.Target{}, nil, false
+	}
+	return inner.Follow()
 }

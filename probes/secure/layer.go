@@ -74,6 +74,18 @@ func (l *Layer) Exchange(t *target.Target, inner protocol.Exchange, alpn []strin
 	return l.open(t, inner, alpn, top, first)
 }
 
+// Later returns an exchange that is inner in the clear until inner answers with a StartTLS step, makes the TLS handshake then,
+// and is inner over TLS from there on: inner's Begin is called a second time, to go on with. Of a handshake that fails inner
+// is told by OnEnd with EndNoConnection, and the verdict is the layer's; of a conversation that ends before, it is inner's.
+// TLSOptions.StartTLS and SessionReuse are not looked at.
+//
+// inner must not ask for TLS twice. t is not kept.
+func (l *Layer) Later(t *target.Target, inner protocol.Exchange) protocol.Handshaker {
+	e := l.open(t, inner, nil, false, "")
+	e.asks, e.phase = true, clearText
+	return e
+}
+
 // open is Exchange behind a STARTTLS of this protocol; empty: none.
 func (l *Layer) open(t *target.Target, inner protocol.Exchange, alpn []string, top bool, startTLS string) *exchange {
 	if l.options.ALPN != nil {
@@ -81,7 +93,7 @@ func (l *Layer) open(t *target.Target, inner protocol.Exchange, alpn []string, t
 	}
 	e := &exchange{layer: l, inner: inner, top: top, alpn: alpn}
 	e.sni, e.identity = Names(t, l.options.ServerName)
-	e.facts = tlsfacts.Facts{Depth: probes.DepthFull, StartTLS: startTLS, SNI: e.sni, PEM: l.options.PEM}
+	e.facts = tlsfacts.Facts{Depth: probes.DepthFull, StartTLS: startTLS, SNI: e.sni, PEM: l.options.PEM, Insecure: l.options.Insecure}
 	if inner == nil && l.options.SessionReuse {
 		e.reuse = &reuse{}
 	}

@@ -15,8 +15,9 @@ import (
 
 // learn takes what a handshake told, whether it ended well or not, and judges the certificates.
 func (e *exchange) learn(h *protocol.Handshake) {
-	fresh := tlsfacts.Facts{Depth: e.facts.Depth, StartTLS: e.facts.StartTLS, SNI: e.facts.SNI, PEM: e.facts.PEM}
-	e.facts = fresh
+	e.facts = tlsfacts.Facts{
+		Depth: e.facts.Depth, StartTLS: e.facts.StartTLS, SNI: e.facts.SNI, PEM: e.facts.PEM, Insecure: e.facts.Insecure,
+	}
 	e.heard = e.heard || len(h.Flight) > 0 || h.Err == nil
 	c := clear{facts: &e.facts, ticketsAsked: e.top || e.reuse != nil}
 	c.read(h.Flight)

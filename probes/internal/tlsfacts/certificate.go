@@ -29,6 +29,9 @@ type certificate struct {
 	more []byte
 	// scts are the timestamps embedded in it (RFC 6962 s.3.3): elements of a list without its brackets.
 	scts []byte
+	// leaf is what monitoring keeps of a leaf, and notAfter of any certificate; zero of one that can't be parsed.
+	leaf     leafFigures
+	notAfter time.Time
 }
 
 // entryOverhead is about what a certificate takes besides its JSON, in bytes.
@@ -36,7 +39,7 @@ const entryOverhead = 256
 
 // cost is how much memory the certificate takes, in bytes.
 func (c *certificate) cost() int {
-	return cap(c.members) + cap(c.more) + cap(c.scts) + entryOverhead
+	return cap(c.members) + cap(c.more) + cap(c.scts) + c.leaf.cost() + entryOverhead
 }
 
 // render makes the JSON of a certificate whose SHA-256 is d. One that can't be parsed has its fingerprints, its size and
@@ -49,6 +52,7 @@ func render(der []byte, d digest) *certificate {
 		describe(&members, parsed)
 		keys(&more, parsed)
 		out.scts = embedded(parsed)
+		out.leaf, out.notAfter = newLeafFigures(parsed, d), parsed.NotAfter
 	}
 	members.Raw("fingerprint_hash", func(dst []byte) []byte { return fingerprints(dst, der, d) })
 	more.Int("size_bytes", int64(len(der)))

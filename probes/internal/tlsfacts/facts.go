@@ -51,7 +51,9 @@ type Facts struct {
 	JARM          string   // 62 characters
 	Enum          *Enum
 	Reuse         *Reuse
-	PEM           bool // write the certificates too
+	// Established: a whole handshake was made, and the certificate was believed or, with Insecure, is not asked about.
+	Established, Insecure bool
+	PEM                   bool // write the certificates too
 }
 
 // Enum is all that a server takes, each list in the server's own order of preference where it has one.

@@ -72,6 +72,8 @@ type Judgement struct {
 
 	judge *Judge
 	chain []*certificate
+	// lastChainExpiry is [probes.TLSFigures]'s, but if the certificate is not asked about.
+	lastChainExpiry time.Time
 }
 
 // verdict is a Judgement kept: the certificates themselves are left to the cache of certificates, which has a budget in
@@ -181,8 +183,9 @@ func (j *Judge) verify(chain [][]byte, name string, now time.Time) Judgement {
 		leaf := certs[0]
 		judged.Expires, judged.DaysLeft = leaf.NotAfter, daysLeft(now, leaf.NotAfter)
 		judged.Subject = subject(leaf)
-		err := tlsclient.Verify(certs, tlsclient.VerifyOptions{Roots: j.roots, Name: name, Time: now})
+		verified, err := tlsclient.Verify(certs, tlsclient.VerifyOptions{Roots: j.roots, Name: name, Time: now})
 		r.explain(err, leaf, name, now)
+		judged.lastChainExpiry = lastExpiry(verified)
 	}
 	judged.Faults, judged.Reason = r.faults, r.String()
 	judged.Verified = judged.Faults == 0

@@ -4,7 +4,10 @@
 package probes
 
 import (
+	"fmt"
 	"regexp"
+	"strconv"
+	"strings"
 
 	"sonde/protocol"
 	"sonde/target"
@@ -86,3 +89,17 @@ type HTTPOptions struct {
 
 // StatusRange is a range of HTTP status codes, both ends included.
 type StatusRange struct{ From, To int }
+
+// ParseStatusRange reads one code or a range of them, as in "200" and "400-404".
+func ParseStatusRange(text string) (StatusRange, error) {
+	first, last, isRange := strings.Cut(text, "-")
+	if !isRange {
+		last = first
+	}
+	from, errFrom := strconv.Atoi(first)
+	to, errTo := strconv.Atoi(last)
+	if errFrom != nil || errTo != nil || from < 100 || to > 999 || from > to {
+		return StatusRange{}, fmt.Errorf("%q: want status codes of 100 to 999 and ranges of them, as in 200,301,400-404", text)
+	}
+	return StatusRange{From: from, To: to}, nil
+}

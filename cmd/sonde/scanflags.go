@@ -316,16 +316,11 @@ func (o *scanOptions) addHTTPStatus(value string) error {
 		return err
 	}
 	for _, part := range parts {
-		first, last, isRange := strings.Cut(part, "-")
-		if !isRange {
-			last = first
+		r, err := probes.ParseStatusRange(part)
+		if err != nil {
+			return err
 		}
-		from, errFrom := strconv.Atoi(first)
-		to, errTo := strconv.Atoi(last)
-		if errFrom != nil || errTo != nil || from < 100 || to > 999 || from > to {
-			return fmt.Errorf("%q: want status codes of 100 to 999 and ranges of them, as in 200,301,400-404", part)
-		}
-		o.cfg.Options.HTTP.Status = append(o.cfg.Options.HTTP.Status, probes.StatusRange{From: from, To: to})
+		o.cfg.Options.HTTP.Status = append(o.cfg.Options.HTTP.Status, r)
 	}
 	return nil
 }

@@ -110,7 +110,7 @@ func versionWords() []string {
 
 func toVersion(p *tlswire.Version) func(string) error {
 	return func(value string) error {
-		v, ok := parseVersion(value)
+		v, ok := tlswire.ParseVersion(value)
 		if !ok {
 			return &valueError{"want " + orList(versionWords()), "tls1.2, TLSv1.2 and 1.2 are tls12"}
 		}
@@ -119,32 +119,10 @@ func toVersion(p *tlswire.Version) func(string) error {
 	}
 }
 
-// parseVersion reads the spellings of other tools, too: "1.2", "tls1.2", "TLSv1.2", "tls1_2", "TLS 1.2", "ssl3".
-func parseVersion(value string) (tlswire.Version, bool) {
-	word := strings.ToLower(value)
-	isSSL := strings.HasPrefix(word, "ssl")
-	word = strings.TrimPrefix(strings.TrimPrefix(word, "ssl"), "tls")
-	if word != strings.ToLower(value) {
-		word = strings.TrimPrefix(strings.TrimPrefix(word, " "), "v")
-	}
-	number, ok := map[string]tlswire.Version{
-		"1": tlswire.TLS10, "10": tlswire.TLS10, "11": tlswire.TLS11, "12": tlswire.TLS12, "13": tlswire.TLS13,
-		"3": tlswire.SSL30, "30": tlswire.SSL30,
-	}[strings.NewReplacer(".", "", "_", "").Replace(word)]
-	return number, ok && isSSL == (number == tlswire.SSL30)
-}
-
 // groupWords are the groups that help and completion name: those that servers have. Any registered one is taken.
 var groupWords = []string{
 	"x25519", "p256", "p384", "p521", "x448", "ffdhe2048", "ffdhe3072", "ffdhe4096",
 	"x25519mlkem768", "secp256r1mlkem768", "secp384r1mlkem1024",
-}
-
-// groupAliases are other names of groups than the registry's (RFC 8422 s.5.1.1, appendix A).
-var groupAliases = map[string]tlswire.Group{
-	"p256": tlswire.SecP256R1, "p-256": tlswire.SecP256R1, "prime256v1": tlswire.SecP256R1,
-	"p384": tlswire.SecP384R1, "p-384": tlswire.SecP384R1,
-	"p521": tlswire.SecP521R1, "p-521": tlswire.SecP521R1,
 }
 
 func (o *scanOptions) addGroups(value string) error {
@@ -154,7 +132,7 @@ func (o *scanOptions) addGroups(value string) error {
 	}
 	list := &o.cfg.Options.TLS.Groups
 	for _, name := range names {
-		g, ok := findGroup(name)
+		g, ok := tlswire.ParseGroup(name)
 		switch {
 		case !ok:
 			return &valueError{fmt.Sprintf("there is no group %q: want names as in %s", name, strings.Join(groupWords, ", ")),
@@ -165,19 +143,6 @@ func (o *scanOptions) addGroups(value string) error {
 		*list = append(*list, g)
 	}
 	return nil
-}
-
-// findGroup returns the group of that name, in capitals or not.
-func findGroup(name string) (tlswire.Group, bool) {
-	if g, ok := groupAliases[strings.ToLower(name)]; ok {
-		return g, true
-	}
-	for g := range tlswire.Groups() {
-		if strings.EqualFold(g.String(), name) {
-			return g, true
-		}
-	}
-	return 0, false
 }
 
 var enumWords = []string{"versions", "ciphers", "groups"}

@@ -25,15 +25,15 @@ func TestParseVersion(t *testing.T) {
 	}
 	for _, tt := range tests {
 		for value := range strings.SplitSeq(tt.values, "|") {
-			got, ok := parseVersion(value)
+			got, ok := tlswire.ParseVersion(value)
 			if ok != (tt.want != 0) || ok && got != tt.want {
-				t.Errorf("parseVersion(%q): got %v, %v, want %v", value, got, ok, tt.want)
+				t.Errorf("ParseVersion(%q): got %v, %v, want %v", value, got, ok, tt.want)
 			}
 		}
 	}
 	for _, word := range versionWords() {
-		if v, ok := parseVersion(word); !ok || v.Word() != word {
-			t.Errorf("parseVersion(%q): got %v, %v, want the version of that word", word, v, ok)
+		if v, ok := tlswire.ParseVersion(word); !ok || v.Word() != word {
+			t.Errorf("ParseVersion(%q): got %v, %v, want the version of that word", word, v, ok)
 		}
 	}
 }
@@ -47,14 +47,14 @@ func TestFindGroup(t *testing.T) {
 		"": 0, "x": 0, "p224": 0, "29": 0,
 	}
 	for name, want := range tests {
-		got, ok := findGroup(name)
+		got, ok := tlswire.ParseGroup(name)
 		if got != want || ok != (want != 0) {
-			t.Errorf("findGroup(%q): got %v, %v, want %v", name, got, ok, want)
+			t.Errorf("ParseGroup(%q): got %v, %v, want %v", name, got, ok, want)
 		}
 	}
 	for _, word := range groupWords {
-		if _, ok := findGroup(word); !ok {
-			t.Errorf("findGroup(%q): got none, though help names it", word)
+		if _, ok := tlswire.ParseGroup(word); !ok {
+			t.Errorf("ParseGroup(%q): got none, though help names it", word)
 		}
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"sonde/internal/words"
 )
 
 // valueError says what is wrong with a flag's value, and how to mend it.
@@ -78,36 +80,16 @@ func toCount[T int | uint64](p *T, least, most T) func(string) error {
 	}
 }
 
-// maxDuration is the longest limit that a flag takes: more is a slip, and far below what would overflow.
-const maxDuration = 366 * 24 * time.Hour
-
 // toDuration takes a length of time above zero; a bare number is seconds.
 func toDuration(p *time.Duration) func(string) error {
 	return func(value string) error {
-		d, err := parseDuration(value)
+		d, err := words.ParseDuration(value)
 		if err != nil {
 			return err
 		}
 		*p = d
 		return nil
 	}
-}
-
-func parseDuration(value string) (time.Duration, error) {
-	text := value
-	if text != "" && strings.Trim(text, "0123456789.") == "" {
-		text += "s"
-	}
-	d, err := time.ParseDuration(text)
-	switch {
-	case err != nil:
-		return 0, errors.New("want a length of time: seconds, or a number with a unit as in 500ms, 3.5s, 2m")
-	case d <= 0:
-		return 0, errors.New("want a length of time above zero")
-	case d > maxDuration:
-		return 0, errors.New("want a length of time of a year at most")
-	}
-	return d, nil
 }
 
 // toWord takes one of words and stores the value at its place in values.
@@ -151,18 +133,7 @@ func splitList(value string) ([]string, error) {
 }
 
 // orList joins words as in "a, b or c".
-func orList(words []string) string { return joinList(words, " or ") }
+func orList(list []string) string { return words.Or(list) }
 
 // andList joins words as in "a, b and c".
-func andList(words []string) string { return joinList(words, " and ") }
-
-func joinList(words []string, last string) string {
-	switch n := len(words); n {
-	case 0:
-		return ""
-	case 1:
-		return words[0]
-	default:
-		return strings.Join(words[:n-1], ", ") + last + words[n-1]
-	}
-}
+func andList(list []string) string { return words.And(list) }

@@ -4,28 +4,9 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
-
-func TestParseDuration(t *testing.T) {
-	tests := []struct {
-		value string
-		want  time.Duration // 0: refused
-	}{
-		{"5", 5 * time.Second}, {"3.5", 3500 * time.Millisecond}, {"500ms", 500 * time.Millisecond}, {"1m30s", 90 * time.Second},
-		{".5", 500 * time.Millisecond}, {"8784h", 366 * 24 * time.Hour},
-		{"", 0}, {"0", 0}, {"0s", 0}, {"-5", 0}, {"-5s", 0}, {"5x", 0}, {"1.2.3", 0}, {".", 0}, {"8785h", 0}, {"1e3", 0}, {"inf", 0},
-		{"99999999999999999999", 0},
-	}
-	for _, tt := range tests {
-		got, err := parseDuration(tt.value)
-		if got != tt.want || (err != nil) != (tt.want == 0) {
-			t.Errorf("parseDuration(%q): got %v, %v, want %v", tt.value, got, err, tt.want)
-		}
-	}
-}
 
 func TestToSize(t *testing.T) {
 	tests := []struct {

@@ -1,4 +1,4 @@
-package main
+package words
 
 import "testing"
 
@@ -17,8 +17,8 @@ func TestNearest(t *testing.T) {
 		{"", ""},
 	}
 	for _, tt := range tests {
-		if got := nearest(tt.word, words); got != tt.want {
-			t.Errorf("nearest(%q): got %q, want %q", tt.word, got, tt.want)
+		if got := Nearest(tt.word, words); got != tt.want {
+			t.Errorf("Nearest(%q): got %q, want %q", tt.word, got, tt.want)
 		}
 	}
 }

@@ -104,6 +104,7 @@ var libraries = []library{
 	// simkernel takes the names of errnos from it, for its traces.
 	{"golang.org/x/sys", []string{"internal/kernel/...", "internal/simkernel", "internal/testnet", "internal/testpeer"}, true},
 	{"github.com/panjf2000/gnet/v2", []string{"internal/kernel/poller", "serve/...", "bench/..."}, false},
+	{"github.com/prometheus/exporter-toolkit", []string{"watch/web"}, false},
 	{"github.com/aclements/go-moremath", []string{"bench/baseline"}, false},
 	{"github.com/santhosh-tekuri/jsonschema/v6", nil, true},
 	{"github.com/cloudwego/netpoll", []string{"bench/transport/netpoll"}, false},

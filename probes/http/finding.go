@@ -25,7 +25,7 @@ type finding struct {
 	location      string
 	contentLength int64 // -1 without
 	bodyRead      bool
-	bodyBytes     int
+	bodyBytes     int64
 	title         string
 	match         []string // the match and its groups; nil without
 	received      string
@@ -56,26 +56,30 @@ func (f *finding) takeMatch(body []byte, at []int) {
 // AppendJSON implements [protocol.Finding].
 func (f finding) AppendJSON(dst []byte) []byte {
 	o := jsonappend.Begin(dst)
+	f.appendTo(&o)
+	return o.End()
+}
+
+func (f *finding) appendTo(o *jsonappend.Object) {
 	if f.status != 0 {
 		o.Int("status_code", int64(f.status))
-		conclude.AddText(&o, "reason", f.reason)
+		conclude.AddText(o, "reason", f.reason)
 		o.String("version", f.version)
-		conclude.AddText(&o, "server", f.server)
-		conclude.AddText(&o, "content_type", f.contentType)
-		conclude.AddText(&o, "location", f.location)
+		conclude.AddText(o, "server", f.server)
+		conclude.AddText(o, "content_type", f.contentType)
+		conclude.AddText(o, "location", f.location)
 		if f.contentLength >= 0 {
 			o.Int("content_length", f.contentLength)
 		}
 	}
 	if f.bodyRead {
-		o.Int("body_bytes", int64(f.bodyBytes))
-		conclude.AddText(&o, "title", f.title)
+		o.Int("body_bytes", f.bodyBytes)
+		conclude.AddText(o, "title", f.title)
 	}
 	if f.match != nil {
 		o.Strings("body_match", f.match)
 	}
-	conclude.AddText(&o, "received", f.received)
-	return o.End()
+	conclude.AddText(o, "received", f.received)
 }
 
 // Brief implements [protocol.Finding].
@@ -91,13 +95,9 @@ func (f finding) Brief() string {
 }
 
 // unwanted says which status came and which were wanted.
-func (e *exchange) unwanted() string {
-	wanted := e.probe.status
-	if len(wanted) == 0 {
-		wanted = []probes.StatusRange{{From: 200, To: 399}}
-	}
+func unwanted(code int, wanted []probes.StatusRange) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "status %d, want ", e.parser.Status())
+	fmt.Fprintf(&b, "status %d, want ", code)
 	for i, r := range wanted {
 		if i > 0 {
 			b.WriteString(", ")

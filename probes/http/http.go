@@ -74,10 +74,22 @@ func (p Probe) Exchange(t *target.Target) protocol.Exchange {
 
 // wants reports whether a status code counts as success.
 func (p Probe) wants(code int) bool {
+	return contains(p.wanted(), code)
+}
+
+// wanted are the status codes that count as success.
+func (p Probe) wanted() []probes.StatusRange {
 	if len(p.status) == 0 {
-		return code >= 200 && code <= 399
+		return usualStatus
 	}
-	return slices.ContainsFunc(p.status, func(r probes.StatusRange) bool { return r.From <= code && code <= r.To })
+	return p.status
+}
+
+// usualStatus are the codes with which a scan is content: the server answers.
+var usualStatus = []probes.StatusRange{{From: 200, To: 399}}
+
+func contains(ranges []probes.StatusRange, code int) bool {
+	return slices.ContainsFunc(ranges, func(r probes.StatusRange) bool { return r.From <= code && code <= r.To })
 }
 
 // exchange is one request and its response.
@@ -135,7 +147,7 @@ func (e *exchange) onHead(data []byte) protocol.Step {
 	e.finding.received = ""
 	e.finding.takeHead(&e.parser)
 	if !e.probe.wants(e.parser.Status()) {
-		e.verdict, e.reason = protocol.Refused, e.unwanted()
+		e.verdict, e.reason = protocol.Refused, unwanted(e.parser.Status(), e.probe.wanted())
 		return protocol.Step{Then: protocol.Done}
 	}
 	if e.probe.readBytes == 0 {
@@ -207,7 +219,7 @@ func (e *exchange) OnEnd(end protocol.End, rest []byte, err error) {
 
 func (e *exchange) keepBody() {
 	e.finding.bodyRead = true
-	e.finding.bodyBytes = len(e.body)
+	e.finding.bodyBytes = int64(len(e.body))
 	e.finding.title = title(e.body)
 }
 

@@ -14,7 +14,7 @@ import (
 // space where the grammar has none (RFC 9112 s.11.2).
 func (p Probe) Configure(o probes.Options) (probes.Probe, error) {
 	h := o.HTTP
-	if err := checkMethod(h.Method); err != nil {
+	if err := checkMethod("--http-method", h.Method); err != nil {
 		return nil, err
 	}
 	if i := strings.IndexFunc(h.Host, notHost); i >= 0 {
@@ -59,12 +59,12 @@ func (p Probe) configureBody(o probes.Options) (probes.Probe, error) {
 	return p, nil
 }
 
-func checkMethod(method string) error {
+func checkMethod(option, method string) error {
 	if strings.IndexFunc(method, notToken) >= 0 {
-		return fmt.Errorf("--http-method: %q is not a method; give one word such as GET", method)
+		return fmt.Errorf("%s: %q is not a method; give one word such as GET", option, method)
 	}
 	if method == "CONNECT" {
-		return fmt.Errorf("--http-method: CONNECT asks for a tunnel, not a page; use GET or HEAD")
+		return fmt.Errorf("%s: CONNECT asks for a tunnel, not a page; use GET or HEAD", option)
 	}
 	return nil
 }

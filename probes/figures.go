@@ -28,15 +28,17 @@ type Figures struct {
 // Capture is a text that was captured from an answer.
 type Capture struct{ Name, Value string }
 
-// HTTPFigures are those of the last response; of all hops where redirects were followed, what says so.
+// HTTPFigures are those of the last response; of all hops where redirects were followed, what says so. If none came that
+// counts as the answer (it leads on, or to no URL), all is zero but Redirects.
 type HTTPFigures struct {
 	StatusCode int
 	Version    float64 // 1.1
-	// ContentLength is what the server announced, -1 if nothing; BodyLength is that of the body decoded, as far as it was read.
+	// ContentLength is what the server announced, -1 if nothing and 0 for a status that has no body; BodyLength is that of
+	// the body decoded, as far as it was read.
 	ContentLength, BodyLength int64
 	// LastModified is zero if the server told none.
 	LastModified time.Time
-	Redirects    int // that were followed
+	Redirects    int // that came, the last one even if it was not followed
 	TLS          bool
 }
 

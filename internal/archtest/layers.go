@@ -50,7 +50,7 @@ var layers = []layer{
 	{
 		// Its tests put it under probes.
 		of: "probes/secure/...", may: slices.Concat([]string{"probes/secure/...", "probes/starttls", "internal/tlsclient"}, probe),
-		tests: []string{"probes/http", "probes/redis"},
+		tests: []string{"probes/converse", "probes/http", "probes/redis"},
 	},
 	{of: "probes/tls/...", may: slices.Concat([]string{"probes/tls/...", "probes/secure", "probes/starttls", "internal/tlsclient"}, probe)},
 	{
@@ -111,6 +111,7 @@ var libraries = []library{
 	{"github.com/urfave/cli/v2", []string{"cmd/..."}, false},
 	{"github.com/HdrHistogram/hdrhistogram-go", []string{"internal/histogram"}, false},
 	{"github.com/ajstarks/svgo", []string{"bench/page"}, false},
+	{"github.com/fsnotify/fsnotify", []string{"watch/..."}, false},
 	{"golang.org/x/crypto/ocsp", []string{"probes/internal/tlsfacts"}, true},
 	{"github.com/google/go-cmp", testSupport, true},
 	{"github.com/rogpeppe/go-internal", testSupport, true},

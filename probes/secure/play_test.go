@@ -152,6 +152,7 @@ type engine struct {
 func (e *engine) run() {
 	security, cfg := e.ex.Handshake()
 	if security == protocol.TLSNow && !e.shake(cfg) {
+		e.over = true
 		return
 	}
 	e.wire.blocking = false
@@ -189,6 +190,11 @@ func (e *engine) step(s protocol.Step) {
 			e.end(e.fin, nil)
 			return
 		}
+	}
+	if s.Then == protocol.StartTLS {
+		e.wire.blocking = true
+		e.run()
+		return
 	}
 	if s.Then != protocol.Read {
 		e.over = true

@@ -16,6 +16,7 @@ const flushEvery = 50 * time.Millisecond
 // collector turns outcomes and notes into records. It belongs to the goroutine of Run.
 type collector struct {
 	scan     *Scan
+	repeater *repeater // nil if nothing is asked again
 	summary  *report.Summary
 	record   report.Record // used again for each
 	released []uint32
@@ -25,7 +26,7 @@ type collector struct {
 }
 
 func newCollector(s *Scan) *collector {
-	return &collector{scan: s, summary: report.NewSummary(), start: s.clk.Wall(s.clk.Now())}
+	return &collector{scan: s, repeater: newRepeater(s), summary: report.NewSummary(), start: s.clk.Wall(s.clk.Now())}
 }
 
 // collect writes records until the feeder and the engine have ended. It returns what ended the scan early, if that was
@@ -36,16 +37,23 @@ func (c *collector) collect(ctx context.Context, cancel context.CancelCauseFunc,
 	defer ticker.Stop()
 	var feedErr error
 	abort := s.abort
+	var dialed <-chan struct{}
+	if s.dialer != nil {
+		dialed = s.dialer.done
+	}
 	var outcomes []engine.Outcome
 	for running := true; running; {
 		select {
 		case <-s.engine.Ready():
 			outcomes, running = s.engine.Outcomes(outcomes[:0])
-			c.takeOutcomes(outcomes)
+			c.takeOutcomes(ctx, outcomes)
 		case n := <-s.notes:
 			c.takeNote(&n)
 		case feedErr = <-fed:
 			fed = nil
+		case <-dialed:
+			dialed = nil
+			c.takeWaiting()
 		case <-ticker.C:
 			c.flush()
 		case <-abort:
@@ -62,6 +70,10 @@ func (c *collector) collect(ctx context.Context, cancel context.CancelCauseFunc,
 	engineErr := s.engine.Wait() // at once: its loops have ended
 	if engineErr != nil {
 		cancel(engineErr) // nobody takes what the feeder still has
+	}
+	if dialed != nil {
+		<-dialed // at once: nothing is fed any more, or ctx has ended
+		c.takeWaiting()
 	}
 	if fed != nil {
 		select {
@@ -87,36 +99,48 @@ func (c *collector) drainNotes() {
 	}
 }
 
-func (c *collector) takeOutcomes(outcomes []engine.Outcome) {
+func (c *collector) takeOutcomes(ctx context.Context, outcomes []engine.Outcome) {
 	c.released = c.released[:0]
 	for i := range outcomes {
 		o := &outcomes[i]
-		if o.Cause != engine.NotDialed {
-			c.takeOutcome(o)
+		e := &c.scan.flights.entries[o.ID]
+		if e.course != nil {
+			if o = c.follow(ctx, e, o); o == nil {
+				continue // it is asked again
+			}
 		}
-		c.released = append(c.released, uint32(o.ID))
+		if o.Cause != engine.NotDialed {
+			c.takeOutcome(e, o)
+		}
+		c.released = append(c.released, uint32(outcomes[i].ID))
+	}
+	c.scan.flights.release(c.released)
+	if d := c.scan.dialer; d != nil {
+		d.cameBack(len(outcomes), len(c.released))
 	}
 	clear(outcomes) // lets the findings go
-	c.scan.flights.release(c.released)
 }
 
-func (c *collector) takeOutcome(o *engine.Outcome) {
+// takeOutcome writes the record of an entry's target and clears the entry.
+func (c *collector) takeOutcome(e *entry, o *engine.Outcome) {
 	s := c.scan
-	e := &s.flights.entries[o.ID]
 	j := s.statusOf(o)
 	r := &c.record
 	*r = report.Record{
 		IP: e.target.Addr, Port: e.target.Port, Domain: e.target.Domain, Tag: e.target.Tag, Probe: e.target.Probe,
-		Status: j.status, Side: j.side, Error: j.text, Attempts: 1,
+		Status: j.status, Side: j.side, Error: j.text,
 		Timing: report.Timing{
 			SchedDelay: o.SchedDelay, DNS: e.dns, Connect: o.Connect, KernelRTT: o.KernelRTT,
 			TLS: o.TLS, TLSCPU: ownPart(o.TLS, o.TLSWait), TLSWait: o.TLSWait, FirstByte: o.FirstByte, Total: o.Total,
 		},
 	}
 	if o.DialedAt != 0 {
-		r.Timestamp = s.clk.Wall(o.DialedAt)
+		r.Timestamp, r.Attempts = s.clk.Wall(o.DialedAt), 1
 	} else {
-		r.Timestamp, r.Attempts = s.clk.Wall(o.EndedAt), 0
+		r.Timestamp = s.clk.Wall(o.EndedAt)
+	}
+	if e.course != nil {
+		r.Attempts = e.course.dials
 	}
 	if o.Conclusion.Finding != nil {
 		r.Result = o.Conclusion.Finding

@@ -12,6 +12,8 @@ import (
 	"sonde/engine"
 	"sonde/internal/clock"
 	"sonde/internal/rate"
+	"sonde/policy/pace"
+	"sonde/policy/retry"
 	"sonde/probes"
 	"sonde/report"
 	"sonde/target"
@@ -51,6 +53,13 @@ type Config struct {
 	Connections int
 	Rate        float64
 	Loops       int
+	// HostRate and SubnetRate limit the dials a second to one address and to one prefix; 0 and the zero value do not. Connections
+	// that a probe makes of itself after the first (protocol.Series) are not counted.
+	HostRate   float64
+	SubnetRate pace.Settings
+	// Retries is how often a target is asked again whose fault may pass by itself (retry.Transient), inside Limits.Target; 0 to
+	// retry.Max.
+	Retries int
 	// Sources are local addresses to dial from in turn.
 	Sources []netip.Addr
 	// Limits are the time limits; zero fields mean the engine's defaults. A Target limit of 0 means 30 s, and 3 min
@@ -117,6 +126,13 @@ func (cfg *Config) check() error {
 	case cfg.Rate != 0 && !(cfg.Rate >= rate.Min && cfg.Rate <= rate.Max): // NaN, too
 		return &UsageError{Flag: "--rate", Text: fmt.Sprintf("%v is not within %v and %v a second", cfg.Rate, rate.Min, float64(rate.Max)),
 			Hint: "0 is no limit"}
+	case cfg.HostRate != 0 && !(cfg.HostRate >= rate.Min && cfg.HostRate <= pace.Max):
+		return &UsageError{Flag: "--host-rate", Text: fmt.Sprintf("%v is not within %v and %v a second", cfg.HostRate, rate.Min, float64(pace.Max)),
+			Hint: "0 is no limit"}
+	case cfg.SubnetRate != (pace.Settings{}) && cfg.SubnetRate.Check() != nil:
+		return &UsageError{Flag: "--subnet-rate", Text: cfg.SubnetRate.Check().Error()}
+	case retry.Settings{Retries: cfg.Retries}.Check() != nil:
+		return &UsageError{Flag: "--retries", Text: retry.Settings{Retries: cfg.Retries}.Check().Error()}
 	case cfg.TLS && cfg.Options.TLS.StartTLS != "":
 		return &UsageError{Flag: "--tls", Text: "does not go with --starttls " + cfg.Options.TLS.StartTLS + ": TLS begins with the first byte, or later on request",
 			Hint: "leave one of them out"}

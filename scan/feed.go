@@ -134,6 +134,9 @@ func (f *feeder) submit(ctx context.Context, t *target.Target, dns time.Duration
 		Remote:  socket.AddrFrom(netip.AddrPortFrom(t.Addr, t.Port), zone),
 		Profile: s.catalogue.indexes[asked],
 	}}
+	if s.dialer != nil {
+		return s.dialer.feed(ctx, job[0])
+	}
 	if n, _ := s.engine.Submit(ctx, job[:]); n == 0 {
 		s.flights.release([]uint32{id})
 		return false

@@ -23,6 +23,7 @@ type inFlight struct {
 type entry struct {
 	target target.Target
 	dns    time.Duration // how long the name took; report.Absent without one
+	course *course       // nil where the feeder dials
 }
 
 func newInFlight(size int) *inFlight {

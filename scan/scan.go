@@ -27,7 +27,8 @@ type Scan struct {
 	engineCfg engine.Config
 	engine    *engine.Engine
 	flights   *inFlight
-	loadRoots func() // reads the system's authorities; called before a target that needs them is dialled
+	dialer    *dialer // of a run that repeats or paces; else the feeder dials
+	loadRoots func()  // reads the system's authorities; called before a target that needs them is dialled
 	notes     chan note
 	progress  progress
 	zoneMu    sync.Mutex
@@ -118,7 +119,11 @@ func (s *Scan) budget() error {
 	if s.cfg.Rate > 0 {
 		s.engineCfg.Rate = rate.New(s.cfg.Rate)
 	}
-	s.flights = newInFlight(s.engineCfg.QueueBound() + noteQueue)
+	entries := s.engineCfg.QueueBound() + noteQueue
+	if s.cfg.needsDialer() {
+		entries += waiters
+	}
+	s.flights = newInFlight(entries)
 	for _, p := range s.catalogue.probes {
 		s.engineCfg.Profiles = append(s.engineCfg.Profiles, engine.Profile{
 			Dialogue: dialogue{p, s.flights}, Limits: s.cfg.Limits, Reset: s.cfg.Close == CloseReset,
@@ -166,12 +171,19 @@ func (s *Scan) Run(ctx context.Context) (*report.Run, error) {
 		return nil, err
 	}
 	s.progress.begin(s.clk, s.engine.Stats)
+	if s.cfg.needsDialer() {
+		s.dialer = newDialer(s)
+		go s.dialer.run(ctx)
+	}
 	c := newCollector(s)
 
 	fed := make(chan error, 1)
 	s.feeding = true
 	go func() {
 		err := s.feed(ctx)
+		if s.dialer != nil {
+			s.dialer.finish()
+		}
 		s.engine.Finish()
 		s.letGo()
 		fed <- err

@@ -2,6 +2,7 @@ package scan
 
 import (
 	"cmp"
+	"fmt"
 	"strconv"
 
 	"sonde/engine"
@@ -19,6 +20,9 @@ type Settings struct {
 	Connections      int               `json:"connections"`
 	Descriptors      int               `json:"descriptors"`
 	Rate             float64           `json:"rate,omitempty"`
+	HostRate         float64           `json:"host_rate,omitempty"`
+	SubnetRate       string            `json:"subnet_rate,omitempty"` // as the flag has it: 100/24
+	Retries          int               `json:"retries,omitempty"`
 	Loops            int               `json:"loops"`             // of all workers
 	Workers          int               `json:"workers,omitempty"` // processes beside the one that writes; 0: that one does all
 	Sources          []string          `json:"source_ip,omitempty"`
@@ -55,11 +59,14 @@ type TLSSettings struct {
 
 func (s *Scan) settings(stats *engine.Stats) Settings {
 	set := Settings{
-		Connections: s.cfg.Connections, Descriptors: s.fdBudget, Rate: s.cfg.Rate, Loops: stats.Loops, Close: s.cfg.Close.String(),
+		Connections: s.cfg.Connections, Descriptors: s.fdBudget, Rate: s.cfg.Rate, HostRate: s.cfg.HostRate, Retries: s.cfg.Retries, Loops: stats.Loops, Close: s.cfg.Close.String(),
 		ConnectTimeoutUS: s.limits.Connect.Microseconds(), ReadTimeoutUS: s.limits.Read.Microseconds(),
 		TargetTimeoutUS: s.limits.Target.Microseconds(), Seed: strconv.FormatUint(s.cfg.Seed, 10),
 		Shards: max(s.cfg.Shards, 1), Shard: s.cfg.Shard, MaxTargets: s.cfg.MaxTargets,
 		Triggers: s.cfg.Triggers, AllIPs: s.cfg.AllIPs, MaxRuntimeUS: s.cfg.MaxRuntime.Microseconds(),
+	}
+	if of := s.cfg.SubnetRate; of.PerSecond > 0 {
+		set.SubnetRate = fmt.Sprintf("%v/%d", of.PerSecond, of.Bits4)
 	}
 	for _, r := range s.cfg.Ports {
 		set.Ports = append(set.Ports, r.String())

@@ -305,8 +305,9 @@ func addStats(sum, s *engine.Stats) {
 	}
 }
 
-// Divide returns the part of a worker in what cfg asks for: the share of the targets, of the rate, of the connections and of
-// --max-targets. The time limit of the run is the parent's to keep. workers must not be above Connections.
+// Divide returns the part of a worker in what cfg asks for: the share of the targets, of the rates, of the connections and of
+// --max-targets. Of a host and a subnet each worker may have targets, so all of them together keep to their rates; one whose targets
+// are all with one worker is dialled at that one's share. The time limit of the run is the parent's to keep. workers must not be above Connections.
 func (cfg Config) Divide(workers, worker int) Config {
 	part := func(whole uint64) uint64 {
 		n := whole / uint64(workers)
@@ -320,6 +321,8 @@ func (cfg Config) Divide(workers, worker int) Config {
 	cfg.Shards = shards * workers
 	cfg.Connections = int(part(uint64(cmp.Or(cfg.Connections, defaultConnections))))
 	cfg.Rate /= float64(workers)
+	cfg.HostRate /= float64(workers)
+	cfg.SubnetRate.PerSecond /= float64(workers)
 	cfg.MaxRuntime = 0
 	if cfg.MaxTargets > 0 {
 		cfg.MaxTargets = part(cfg.MaxTargets)

@@ -18,7 +18,7 @@ import (
 
 // Settings are what a Limiter works by.
 type Settings struct {
-	// PerSecond is how many dials a second each bucket allows, above 0, at most 1e6.
+	// PerSecond is how many dials a second each bucket allows, above 0, at most Max.
 	PerSecond float64
 	// Burst is how many may come at once; default 1.
 	Burst int
@@ -28,6 +28,9 @@ type Settings struct {
 	// Buckets is how many there may be at most; default 65,536, about 4 MiB.
 	Buckets int
 }
+
+// Max is the highest rate, in dials a second.
+const Max = 1e6
 
 // defaultBuckets is many more than are dialled in the second that a bucket usually takes to fill.
 const defaultBuckets = 1 << 16
@@ -54,7 +57,7 @@ func ParseSubnet(text string) (Settings, error) {
 // Check says what is wrong with s.
 func (s Settings) Check() error {
 	switch {
-	case !(s.PerSecond > 0) || s.PerSecond > 1e6:
+	case !(s.PerSecond > 0) || s.PerSecond > Max:
 		return fmt.Errorf("%v dials a second: want more than 0 and at most a million", s.PerSecond)
 	case s.Burst < 0 || s.Buckets < 0:
 		return errors.New("a burst or a number of buckets below 0")

@@ -60,3 +60,7 @@ func (b Block) Entry(addr netip.Addr) string {
 	}
 	return addr.String()
 }
+
+// TrimLine cuts a line of a list, without its end, down to its entry: no comment, no white space around it. What it returns is
+// part of line, and empty if that holds no entry.
+func TrimLine(line []byte) []byte { return trimSpace(cutComment(line)) }

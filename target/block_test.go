@@ -61,3 +61,13 @@ func TestBlockSize(t *testing.T) {
 		}
 	}
 }
+
+func TestTrimLine(t *testing.T) {
+	for line, want := range map[string]string{
+		"": "", " \t": "", "# all": "", " a:80\t# x": "a:80", "http://a/#b": "http://a/#b", "10.0.0.0/8\r": "10.0.0.0/8",
+	} {
+		if got := string(TrimLine([]byte(line))); got != want {
+			t.Errorf("%q: got %q, want %q", line, got, want)
+		}
+	}
+}

@@ -23,7 +23,6 @@
 package discovery
 
 import (
-	"context"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -69,8 +68,10 @@ type Job struct {
 // HTTPSD is an address that answers with a list of Prometheus' form.
 type HTTPSD struct {
 	URL string // http or https
-	// Refresh is the time between two requests; default 1 m, at least 1 s. A request may take as long, and at most 10 s.
+	// Refresh is the time between two requests; default 1 m, at least 1 s.
 	Refresh time.Duration
+	// Timeout is for one answer; default 10 s. It is cut to Refresh.
+	Timeout time.Duration
 	// Client makes the requests; nil: that of the Options.
 	Client *http.Client
 }
@@ -94,6 +95,8 @@ type Target struct {
 type Update struct {
 	Job     string
 	Targets []Target
+	// Faults are the entries and labels that are not in Targets, at most some twenty, each with its place and why: for a person.
+	Faults []string
 }
 
 // Options of a Discovery. The zero value works.
@@ -101,8 +104,9 @@ type Options struct {
 	Log        *slog.Logger // nil: nowhere
 	HTTPClient *http.Client // nil: http.DefaultClient
 	Clock      clock.Clock  // nil: the machine's
-	// Before is the Discovery that this one takes the place of at a reload; its Run has returned. What it knows of sources that
-	// both have is known from the start, so that one that does not answer now loses no target.
+	// Before is the Discovery that this one takes the place of at a reload; its Run has returned by the time that this one's is
+	// called. What it knows of sources that both have is known from the start, so that one that does not answer now loses
+	// no target.
 	Before *Discovery
 }
 
@@ -112,24 +116,10 @@ type Discovery struct {
 	jobs     []*job
 	updates  chan Update
 	readings chan reading
+	timing   timing
 
 	mu     sync.Mutex // guards status
 	status []Status
-}
-
-// Status is how one source is.
-type Status struct {
-	Job  string
-	Kind string // "inline", "files", "file_sd" or "http_sd"
-	Name string // the path, pattern or URL (without its password) as configured; empty for inline
-	// LastSuccess is when it was last read as a whole; zero if never.
-	LastSuccess time.Time
-	// Error is what is wrong with it now; empty if nothing is.
-	Error string
-	// Failures counts reads that failed.
-	Failures uint64
-	// Targets is how many it has in the job's list.
-	Targets int
 }
 
 // New makes a Discovery. Nothing is read yet; an error says what no reading could mend: a bad label, pattern or URL.
@@ -143,30 +133,35 @@ func New(jobs []Job, o Options) (*Discovery, error) {
 	if o.Clock == nil {
 		o.Clock = clock.NewSystem()
 	}
-	d := &Discovery{options: o, updates: make(chan Update), readings: make(chan reading)}
+	d := &Discovery{options: o, updates: make(chan Update), readings: make(chan reading), timing: usualTiming}
+	names := map[string]bool{}
 	for _, spec := range jobs {
 		j, err := newJob(spec)
 		if err != nil {
 			return nil, fmt.Errorf("job %q: %w", spec.Name, err)
 		}
+		if names[spec.Name] {
+			return nil, fmt.Errorf("job %q: twice", spec.Name)
+		}
+		names[spec.Name] = true
 		d.jobs = append(d.jobs, j)
+		for _, s := range j.sources {
+			s.index = len(d.status)
+			d.status = append(d.status, Status{Job: spec.Name, Kind: s.kind, Name: s.name()})
+		}
 	}
 	return d, nil
-}
-
-// Run reads the sources, again and again, until ctx is done; then it closes Updates and returns. It is called once.
-func (d *Discovery) Run(ctx context.Context) {
-	defer close(d.updates)
-	<-ctx.Done()
 }
 
 // Updates yields the list of a job when it is known for the first time, which is when each of its sources was read or has
 // failed once, and whenever it is another. One that was not received when the next comes is dropped for that one.
 func (d *Discovery) Updates() <-chan Update { return d.updates }
 
-// Status returns how each source is, in the order of the configuration. Any goroutine may call it.
-func (d *Discovery) Status() []Status {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return append([]Status(nil), d.status...)
+// sources are those of all jobs, in the order of status.
+func (d *Discovery) sources() []*source {
+	var all []*source
+	for _, j := range d.jobs {
+		all = append(all, j.sources...)
+	}
+	return all
 }

@@ -110,6 +110,7 @@ var libraries = []library{
 	{"github.com/cloudwego/netpoll", []string{"bench/transport/netpoll"}, false},
 	{"github.com/urfave/cli/v2", []string{"cmd/..."}, false},
 	{"github.com/HdrHistogram/hdrhistogram-go", []string{"internal/histogram"}, false},
+	{"github.com/goccy/go-yaml", []string{"watch/config", "watch/discovery"}, false},
 	{"github.com/ajstarks/svgo", []string{"bench/page"}, false},
 	{"github.com/fsnotify/fsnotify", []string{"watch/..."}, false},
 	{"golang.org/x/crypto/ocsp", []string{"probes/internal/tlsfacts"}, true},

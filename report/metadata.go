@@ -108,8 +108,10 @@ type Metadata struct {
 	Excluded  uint64       `json:"excluded"`
 	Records   uint64       `json:"records"`
 	Statuses  StatusCounts `json:"statuses"`
-	RatePerS  float64      `json:"rate_per_s"`
-	Latency   Latencies    `json:"latency"`
+	// Retried is nil if no target was dialled more than once.
+	Retried  *Retried  `json:"retried,omitempty"`
+	RatePerS float64   `json:"rate_per_s"`
+	Latency  Latencies `json:"latency"`
 	// Resumption is nil if no session was offered.
 	Resumption *Resumption `json:"resumption,omitempty"`
 	Engine     Engine      `json:"engine"`
@@ -122,7 +124,7 @@ func (r *Run) Metadata() Metadata {
 		Version: r.Version, Start: Moment{r.Start}, End: Moment{r.End}, DurationS: math.Round(r.Duration().Seconds()*1e6) / 1e6,
 		Stopped: r.Stopped, Targets: r.Targets, Excluded: r.Excluded, Records: r.Summary.Records(),
 		Statuses: StatusCounts(r.Summary.Counts()), RatePerS: math.Round(r.Rate()*10) / 10,
-		Resumption: r.Summary.Resumption(), Engine: r.Engine, Config: r.Config,
+		Retried: r.Summary.Retried(), Resumption: r.Summary.Resumption(), Engine: r.Engine, Config: r.Config,
 	}
 	if m.Config == nil {
 		m.Config = struct{}{}

@@ -64,6 +64,22 @@ type Summary struct {
 	missing uint64 // of counts, those without a record
 	// resumption is nil until a record tells of one.
 	resumption *Resumption
+	retried    Retried
+}
+
+// Retried tells of the targets that were dialled more than once.
+type Retried struct {
+	Targets   uint64 `json:"targets"`
+	Succeeded uint64 `json:"succeeded"` // only then
+}
+
+// Retried tells of the targets that were dialled more than once, nil if none was.
+func (s *Summary) Retried() *Retried {
+	if s.retried.Targets == 0 {
+		return nil
+	}
+	retried := s.retried
+	return &retried
 }
 
 // NewSummary returns an empty Summary.
@@ -83,6 +99,12 @@ func (s *Summary) Add(r *Record) {
 	s.addProbe(r)
 	if r.Status != Success {
 		s.causes.add(r)
+	}
+	if r.Attempts > 1 {
+		s.retried.Targets++
+		if r.Status == Success {
+			s.retried.Succeeded++
+		}
 	}
 	t := &r.Timing
 	s.addPhase(PhaseConnect, t.Connect)

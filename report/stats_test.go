@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -164,5 +165,29 @@ func BenchmarkSummaryAdd(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		s.Add(&r)
+	}
+}
+
+// TestRetried counts the targets that were dialled more than once, and those of them that succeeded.
+func TestRetried(t *testing.T) {
+	s := NewSummary()
+	once := Record{Probe: "tcp", Attempts: 1, Timing: NoTiming}
+	s.Add(&once)
+	if got := s.Retried(); got != nil {
+		t.Errorf("got %+v, want nothing", got)
+	}
+	again := once
+	again.Attempts = 2
+	s.Add(&again)
+	dead := failed(ConnectionReset, SideRemote, "reset")
+	dead.Attempts = 3
+	s.Add(&dead)
+	run := Run{Summary: s}
+	if got := run.Metadata().Retried; got == nil || *got != (Retried{Targets: 2, Succeeded: 1}) {
+		t.Errorf("got %+v, want 2 targets of which 1 succeeded", got)
+	}
+	var text strings.Builder
+	if err := WriteSummary(&text, &run, Style{}); err != nil || !strings.Contains(text.String(), "\n2 targets dialled more than once, 1 with success then\n") {
+		t.Errorf("got %v and\n%s", err, text.String())
 	}
 }

@@ -50,6 +50,10 @@ func (p *page) headline(r *Run) {
 		p.Colored(draw.Yellow, "stopped early: "+r.Stopped)
 	}
 	p.End()
+	if again := r.Summary.Retried(); again != nil {
+		p.Text(draw.Plural(again.Targets, "target"), " dialled more than once, ", draw.Count(again.Succeeded), " with success then")
+		p.End()
+	}
 }
 
 // page is a summary under way.

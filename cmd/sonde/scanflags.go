@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"sonde/internal/rate"
+	"sonde/policy/pace"
+	"sonde/policy/retry"
 	"sonde/probes"
 	"sonde/probes/builtin"
 	"sonde/protocol"
@@ -128,11 +130,18 @@ func loadFlags(o *scanOptions) []flagSpec {
 			help: "at most N targets in flight at once"},
 		{group: group, name: "rate", short: "r", arg: "N", def: "no limit", set: o.setRate,
 			help: "dial at most N targets a second, evenly spaced; 5k is 5,000 and 1.5m is 1,500,000"},
+		{group: group, name: "host-rate", arg: "N", def: "no limit", set: o.setHostRate,
+			help: "dial one address at most N times a second, evenly spaced"},
+		{group: group, name: "subnet-rate", arg: "N/BITS", def: "no limit", set: o.setSubnetRate,
+			help: "dial a block of IPv4 addresses that share their first BITS at most N times a second, as in 100/24; of IPv6, each /64"},
+		{group: group, name: "retries", arg: "N", def: "0", set: toCount(&o.cfg.Retries, 0, retry.Max),
+			help: "ask a target again, at most N times, whose fault may pass: a timeout, a reset, a connection closed too soon, a host or network that can't be reached. " +
+				"It waits 200 ms in the mean before the first, and twice as long before each next one, inside its --target-timeout"},
 		{group: group, name: "source-ip", arg: "X", many: true, set: toList(&o.sources),
 			help: "dial from address X of this machine, or from those of block X in turn"},
 		{group: group, name: "loops", arg: "N", def: "one a CPU", set: toCount(&o.cfg.Loops, 1, maxLoops), help: "event loops, of each process"},
 		{group: group, name: "workers", arg: "N|auto", def: "1", words: []string{"auto"}, set: o.workers.set,
-			help: "scan from N processes, each with a share of the targets, of -c and of -r; auto is as many as -c needs beyond what one process may have open"},
+			help: "scan from N processes, each with a share of the targets, of -c and of the rates; auto is as many as -c needs beyond what one process may have open"},
 		{group: group, name: "close", arg: "WORD", def: "rst", words: []string{"rst", "fin"},
 			set:  toWord(&o.cfg.Close, []string{"rst", "fin"}, []scan.CloseMode{scan.CloseReset, scan.CloseFIN}),
 			help: "end connections by RST, which holds no port afterwards, or by FIN, which holds one for a minute and holds the descriptor up to 30 s until the peer's own FIN, at the end of the scan 1 s"},
@@ -148,17 +157,14 @@ func limitFlags(o *scanOptions) []flagSpec {
 			help: "from the first byte of the TLS handshake to its last"},
 		{group: group, name: "read-timeout", arg: "TIME", def: "5s", set: toDuration(&l.Read),
 			help: "from the request to the end of the answer, however it trickles"},
-		{group: group, name: "target-timeout", arg: "TIME", def: "30s; 3m with --tls-enum and --jarm", set: toDuration(&l.Target), help: "from the dial to the verdict, all in all"},
+		{group: group, name: "target-timeout", arg: "TIME", def: "30s; 3m with --tls-enum and --jarm", set: toDuration(&l.Target),
+			help: "from the first dial to the verdict, all in all"},
 	}
 }
 
 // laterFlags are in the contract and not built yet.
 func laterFlags() []flagSpec {
-	var flags []flagSpec
-	for _, name := range []string{"host-rate", "subnet-rate", "retries", "resume"} {
-		flags = append(flags, flagSpec{name: name, arg: "X", later: true})
-	}
-	return flags
+	return []flagSpec{{name: "resume", arg: "X", later: true}}
 }
 
 // The limits of flags, with their reasons.
@@ -339,4 +345,22 @@ func (o *scanOptions) setRate(value string) error {
 	perSecond, err := rate.Parse(value)
 	o.cfg.Rate = perSecond
 	return err
+}
+
+func (o *scanOptions) setHostRate(value string) error {
+	perSecond, err := rate.Parse(value)
+	if err != nil {
+		return err
+	}
+	o.cfg.HostRate = perSecond
+	return pace.Settings{PerSecond: perSecond}.Check()
+}
+
+func (o *scanOptions) setSubnetRate(value string) error {
+	settings, err := pace.ParseSubnet(value)
+	if err != nil {
+		return &valueError{err.Error(), "as in --subnet-rate 100/24: 100 dials a second to each block of 256 addresses"}
+	}
+	o.cfg.SubnetRate = settings
+	return nil
 }

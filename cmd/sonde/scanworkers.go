@@ -75,10 +75,16 @@ func (o *scanOptions) hire(ctx context.Context, s *scan.Scan) error {
 	return nil
 }
 
-// checkShareable refuses a rate that can't be divided, and files besides the targets that can be read only once.
+// checkShareable refuses rates that can't be divided, and files besides the targets that can be read only once.
 func (o *scanOptions) checkShareable(n int) error {
-	if o.cfg.Rate > 0 && o.cfg.Rate/float64(n) < rate.Min {
-		return &usageError{fmt.Sprintf("--rate %v is too little to be shared by %d workers", o.cfg.Rate, n), "one process is enough for it: leave out --workers"}
+	for _, of := range []struct {
+		flag      string
+		perSecond float64
+	}{{"--rate", o.cfg.Rate}, {"--host-rate", o.cfg.HostRate}, {"--subnet-rate", o.cfg.SubnetRate.PerSecond}} {
+		if of.perSecond > 0 && of.perSecond/float64(n) < rate.Min {
+			return &usageError{fmt.Sprintf("%s %v is too little to be shared by %d workers", of.flag, of.perSecond, n),
+				"one process is enough for it: leave out --workers"}
+		}
 	}
 	for _, f := range o.p.parsed.files {
 		if !slices.Contains([]string{"--blocklist-file", "--cacert", "--cert", "--key", "--ech-config"}, f.flag) {

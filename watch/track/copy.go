@@ -3,6 +3,7 @@ package track
 import (
 	"iter"
 	"net/netip"
+	"slices"
 	"time"
 
 	"sonde/policy/breaker"
@@ -24,15 +25,14 @@ type Copy struct {
 // View is what was known of one target.
 type View struct {
 	Target *Target
-	// Error is the text of the last failure; nil for success.
-	Error *string
 
-	id     uint32
-	job    uint32
-	row    row
-	state  breaker.State
-	tls    *probes.TLSFigures // of the answer that is shown
-	expect *string
+	id       uint32
+	row      row
+	breaker  breaker.State
+	failure  *string            // the text of the last one
+	fallback *string            // of the last probe
+	tls      *probes.TLSFigures // of the answer that is shown
+	expect   *string            // likewise
 }
 
 // maxRestarts is how often a copy begins again since the set of targets changed, before it takes all that is left at once.
@@ -50,23 +50,23 @@ func (t *Table) Copy(into *Copy, from uint32, n int, now int64) (next uint32, do
 	switch {
 	case from == 0:
 		into.edition = t.edition
-		into.Views = into.Views[:0]
+		into.Views = slices.Grow(into.Views[:0], t.Len())
 	case into.edition != t.edition:
 		into.restarts++
 		if into.restarts < maxRestarts {
 			return 0, false
 		}
 		into.edition, into.Views = t.edition, into.Views[:0]
-		from, n = 0, len(t.rows)
+		from, n = 0, len(t.targets)
 	}
-	next = uint32(min(len(t.rows), int(from)+n))
+	next = uint32(min(len(t.targets), int(from)+n))
 	for id := from; id < next; id++ {
-		if t.rows[id].known {
+		if t.targets[id] != nil {
 			into.Views = append(into.Views, View{})
 			t.view(id, now, &into.Views[len(into.Views)-1])
 		}
 	}
-	if int(next) < len(t.rows) {
+	if int(next) < len(t.targets) {
 		return next, false
 	}
 	into.restarts = 0
@@ -87,16 +87,16 @@ func (t *Table) View(id uint32, now int64) (v View, ok bool) {
 }
 
 func (t *Table) view(id uint32, now int64, v *View) {
-	r := &t.rows[id]
-	v.Target, v.id, v.job, v.row, v.state = t.targets[id], id, r.job, *r, r.breaker.State(now)
-	v.Error = t.texts.at(r.last.err)
+	r := t.row(id)
+	v.Target, v.id, v.row, v.breaker = t.targets[id], id, *r, r.breaker.State(now)
+	v.failure, v.fallback = t.texts.at(r.failure.text), t.texts.at(r.last.fallback)
 	shown := v.shown()
 	v.tls, v.expect = t.tls.at(shown.tls), t.texts.at(shown.expect)
 }
 
 // shown is the answer whose figures are shown: that of the last probe if it learned any, else the last good one.
 func (v *View) shown() *answer {
-	if v.row.own.has == 0 && v.row.good.has != 0 {
+	if v.Stale() {
 		return &v.row.good
 	}
 	return &v.row.own
@@ -106,7 +106,7 @@ func (v *View) shown() *answer {
 func (v *View) ID() uint32 { return v.id }
 
 // JobIndex is the place of the target's job in Copy.Jobs.
-func (v *View) JobIndex() int { return int(v.job) }
+func (v *View) JobIndex() int { return int(v.row.job) }
 
 // Probed reports whether there was an outcome; without one, all that is said of the last probe is zero.
 func (v *View) Probed() bool { return v.row.probed }
@@ -123,8 +123,8 @@ func (v *View) Side() report.Side { return v.row.last.side }
 // Attempts is how many dials the last probe took.
 func (v *View) Attempts() int { return int(v.row.last.attempts) }
 
-// Fallback reports whether the module's fallback answered.
-func (v *View) Fallback() bool { return v.row.last.fallback }
+// Fallback is the module that answered in the last probe in place of the target's own; empty if none did.
+func (v *View) Fallback() string { return text(v.fallback) }
 
 // Addr is where the last probe went; invalid if it had no address.
 func (v *View) Addr() netip.AddrPort { return v.row.last.address() }
@@ -147,7 +147,25 @@ func (v *View) State() flap.State { return v.row.flap.State() }
 func (v *View) Turned() time.Time { return moment(v.row.turned) }
 
 // Breaker is the state of the target's breaker.
-func (v *View) Breaker() breaker.State { return v.state }
+func (v *View) Breaker() breaker.State { return v.breaker }
+
+// OpenUntil is when the target's breaker, while it is open, lets a trial through, by the monotonic clock; 0 if it is not open.
+func (v *View) OpenUntil() int64 { return v.row.breaker.Until() }
+
+// Failure is the last outcome that was none of success.
+type Failure struct {
+	At     time.Time // of the first dial
+	Status report.Status
+	Side   report.Side
+	Error  string        // for a person
+	Total  time.Duration // report.Absent if nothing was dialled
+}
+
+// Failure is the last failure; false if there was none. It is that of the last probe if its Status is not report.Success.
+func (v *View) Failure() (f Failure, ok bool) {
+	r := &v.row.failure
+	return Failure{At: moment(r.at), Status: r.status, Side: r.side, Error: text(v.failure), Total: r.total.duration()}, r.at != 0
+}
 
 // Counts are those of the target.
 func (v *View) Counts() Counts { return v.row.counts }
@@ -157,10 +175,10 @@ func (v *View) LastGood() time.Time { return moment(v.row.good.at) }
 
 // HasFigures reports whether there are any figures to show, and Stale whether they are of a probe before the last one, which learned
 // none: then they are those of the last that succeeded.
-func (v *View) HasFigures() bool { return v.shown().has != 0 }
+func (v *View) HasFigures() bool { return v.shown().has&learned != 0 }
 
 // Stale reports whether the figures are not of the last probe.
-func (v *View) Stale() bool { return v.row.own.has == 0 && v.row.good.has != 0 }
+func (v *View) Stale() bool { return v.row.own.has&learned == 0 && v.row.good.has&learned != 0 }
 
 // HTTP are the figures of the answer; false if it has none.
 func (v *View) HTTP() (h probes.HTTPFigures, ok bool) {
@@ -186,16 +204,12 @@ func (v *View) Expect() (iter.Seq[probes.Capture], bool) {
 	if v.shown().has&hasExpect == 0 {
 		return nil, false
 	}
-	var packed string
-	if v.expect != nil {
-		packed = *v.expect
-	}
-	return captures(packed), true
+	return captures(text(v.expect)), true
 }
 
-// RegexpFailed is whether a regular expression failed the probe; false, false if none could.
+// RegexpFailed is whether a regular expression failed the last probe; false, false if none could.
 func (v *View) RegexpFailed() (failed, ok bool) {
-	has := v.shown().has
+	has := v.row.own.has
 	return has&regexpFailed != 0, has&hasRegexp != 0
 }
 
@@ -227,4 +241,12 @@ func moment(ns int64) time.Time {
 		return time.Time{}
 	}
 	return time.Unix(0, ns).UTC()
+}
+
+// text is a text of a store.
+func text(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
 }

@@ -23,7 +23,9 @@ type Job struct {
 	// Probes counts outcomes by report.Status, Skipped the turns that were not taken by Skip.
 	Probes  [report.NumStatuses]uint64
 	Skipped [NumSkips]uint64
-	Phases  [NumPhases]Histogram
+	// Drops counts the kept connections that ended, by Cause.
+	Drops  [NumCauses]uint64
+	Phases [NumPhases]Histogram
 }
 
 // buckets are the upper bounds of a Histogram's buckets: three a decade from 100 us, where a loopback ends, to 30 s, the longest
@@ -51,14 +53,22 @@ type Histogram struct {
 	Sum    time.Duration
 }
 
-// Add counts d; it must not be below 0.
-func (h *Histogram) Add(d time.Duration) {
+// Add counts d, which must not be below 0, n times.
+func (h *Histogram) Add(d time.Duration, n uint64) {
 	i := 0
 	for i < NumBuckets && d > buckets[i] {
 		i++
 	}
-	h.Counts[i]++
-	h.Sum += d
+	h.Counts[i] += n
+	h.Sum += d * time.Duration(n)
+}
+
+// Merge adds what other has counted.
+func (h *Histogram) Merge(other *Histogram) {
+	for i, n := range other.Counts {
+		h.Counts[i] += n
+	}
+	h.Sum += other.Sum
 }
 
 // Count is how many were counted.

@@ -12,16 +12,16 @@ import (
 // row is what is known of one target. It holds no pointer: what is text is a number in one of the table's stores.
 type row struct {
 	last    outcome
-	good    answer // of the last probe that succeeded
 	own     answer // of the last probe
+	good    answer // of the last probe that succeeded
+	failure failure
 	breaker breaker.Breaker
 	kept    kept
 	counts  Counts
 	turned  int64 // when up, down became what it is, in nanoseconds since the Unix epoch
 	job     uint32
 	flap    flap.Flap
-	probed  bool // last and own are of a probe
-	known   bool // the row is in use
+	probed  bool // there was an outcome
 }
 
 // outcome is what a probe came to.
@@ -29,14 +29,22 @@ type outcome struct {
 	at       int64 // of the first dial, in nanoseconds since the Unix epoch
 	addr     [16]byte
 	phases   [NumPhases]span
-	transfer span // from the first byte to the end, over all hops
-	err      ref
+	transfer span // see Result.Transfer
+	fallback ref  // the name of the module that answered in place of the target's own, in Table.texts
 	port     uint16
 	status   report.Status
 	side     report.Side
 	attempts uint8
-	fallback bool
 	v4       bool
+}
+
+// failure is the last outcome that was none of success.
+type failure struct {
+	at     int64 // of the first dial, in nanoseconds since the Unix epoch; 0: there was none
+	total  span
+	text   ref // in Table.texts
+	status report.Status
+	side   report.Side
 }
 
 // answer is what a probe learned in figures.
@@ -59,13 +67,14 @@ const noTime = math.MinInt64
 type figures uint8
 
 const (
-	hasHTTP         figures = 1 << iota
-	hasTLS                  // tls is set
-	hasExpect               // expect is set
-	hasRegexp               // a regular expression could have failed it
-	regexpFailed            // and did
-	httpOverTLS             // the last hop was over TLS
-	fallbackFigures         // the module's fallback gave them
+	hasHTTP      figures = 1 << iota
+	hasTLS               // tls is set
+	hasExpect            // expect is set
+	hasRegexp            // a regular expression could have failed it
+	regexpFailed         // and did
+	httpOverTLS          // the last hop was over TLS
+
+	learned = hasHTTP | hasTLS | hasExpect // any of an answer
 )
 
 // kept is what is known of a kept connection.

@@ -13,7 +13,7 @@ import (
 
 // Table has the rows of all targets. It belongs to one goroutine. Make one with [New].
 type Table struct {
-	rows    []row
+	pages   []*[pageRows]row
 	targets []*Target // by id; nil where there is none
 	free    []uint32
 	jobs    []*Job
@@ -23,6 +23,12 @@ type Table struct {
 	history *history.History
 	edition uint64 // how often the set of targets was changed
 }
+
+// pageRows is how many rows share a page: a table grows without being moved.
+const pageRows = 256
+
+// row is that of an id that was given.
+func (t *Table) row(id uint32) *row { return &t.pages[id/pageRows][id%pageRows] }
 
 // New returns a Table without targets, which keeps so many points of each target's history, from start on.
 func New(start time.Time, points int) *Table {
@@ -51,19 +57,22 @@ func (t *Table) Add(target *Target) (id uint32) {
 	if n := len(t.free); n > 0 {
 		id, t.free = t.free[n-1], t.free[:n-1]
 	} else {
-		id = uint32(len(t.rows))
-		t.rows, t.targets = append(t.rows, row{}), append(t.targets, nil)
+		id = uint32(len(t.targets))
+		t.targets = append(t.targets, nil)
+		if id%pageRows == 0 {
+			t.pages = append(t.pages, new([pageRows]row))
+		}
 	}
-	t.rows[id] = row{known: true, job: t.job(target.Job)}
-	t.targets[id] = target
-	t.jobs[t.rows[id].job].Targets++
+	job := t.job(target.Job)
+	*t.row(id), t.targets[id] = row{job: job}, target
+	t.jobs[job].Targets++
 	t.edition++
 	return id
 }
 
 // Set changes what is said of a target; what is known of it stays.
 func (t *Table) Set(id uint32, target *Target) {
-	r := &t.rows[id]
+	r := t.row(id)
 	t.jobs[r.job].Targets--
 	r.job = t.job(target.Job)
 	t.jobs[r.job].Targets++
@@ -76,8 +85,9 @@ func (t *Table) Set(id uint32, target *Target) {
 
 // Remove forgets a target.
 func (t *Table) Remove(id uint32) {
-	r := &t.rows[id]
-	t.texts.release(r.last.err)
+	r := t.row(id)
+	t.texts.release(r.last.fallback)
+	t.texts.release(r.failure.text)
 	t.forget(&r.own)
 	t.forget(&r.good)
 	t.jobs[r.job].Targets--
@@ -96,7 +106,7 @@ func (t *Table) Target(id uint32) *Target {
 }
 
 // Len is how many targets there are.
-func (t *Table) Len() int { return len(t.rows) - len(t.free) }
+func (t *Table) Len() int { return len(t.targets) - len(t.free) }
 
 // History has the points of the targets, by id.
 func (t *Table) History() *history.History { return t.history }
@@ -104,7 +114,7 @@ func (t *Table) History() *history.History { return t.history }
 // Allow reports whether the breaker of a target lets a probe through at the moment now, by the monotonic clock; if not, the turn is
 // counted as skipped. Who is allowed reports the outcome by Record, or takes it back by Forget.
 func (t *Table) Allow(id uint32, now int64) bool {
-	r := &t.rows[id]
+	r := t.row(id)
 	if t.jobs[r.job].Settings.Breaker.Window == 0 {
 		r.breaker = breaker.Breaker{} // it may have been open when the breaker was taken out of the configuration
 		return true
@@ -117,14 +127,14 @@ func (t *Table) Allow(id uint32, now int64) bool {
 }
 
 // Forget takes back an Allow of which nothing came that says anything of the target.
-func (t *Table) Forget(id uint32) { t.rows[id].breaker.Forget() }
+func (t *Table) Forget(id uint32) { t.row(id).breaker.Forget() }
 
 // OpenUntil is when an open breaker of a target lets a trial through, by the monotonic clock; 0 if it is not open.
-func (t *Table) OpenUntil(id uint32) int64 { return t.rows[id].breaker.Until() }
+func (t *Table) OpenUntil(id uint32) int64 { return t.row(id).breaker.Until() }
 
 // Skip counts n turns of a target that were not taken.
 func (t *Table) Skip(id uint32, why Skip, n int) {
-	r := &t.rows[id]
+	r := t.row(id)
 	r.counts.Skipped[why] += uint32(n)
 	t.jobs[r.job].Skipped[why] += uint64(n)
 }
@@ -139,7 +149,7 @@ type Change struct {
 // failure of this machine's or by the user's rules is shown and counted, but says nothing of the target: whether it is up, and
 // its breaker, stay.
 func (t *Table) Record(id uint32, res *Result, now int64) Change {
-	r := &t.rows[id]
+	r := t.row(id)
 	c := Change{From: r.flap.State(), To: r.flap.State(), BreakerFrom: r.breaker.State(now), BreakerTo: r.breaker.State(now)}
 	if res.Status == report.Cancelled {
 		r.breaker.Forget()
@@ -168,8 +178,8 @@ func (t *Table) note(r *row, res *Result) {
 	addr := res.Addr.Addr().Unmap()
 	o := outcome{
 		at: res.At.UnixNano(), port: res.Addr.Port(), v4: addr.Is4(), status: res.Status, side: res.Side,
-		attempts: uint8(min(max(res.Attempts, 0), 255)), fallback: res.Fallback != "", transfer: spanOf(transfer(res)),
-		err: t.texts.replace(r.last.err, cut(res.Error, maxError)),
+		attempts: uint8(min(max(res.Attempts, 0), 255)), transfer: spanOf(res.Transfer()),
+		fallback: t.texts.replace(r.last.fallback, res.Fallback),
 	}
 	if addr.IsValid() {
 		o.addr = addr.As16()
@@ -186,6 +196,10 @@ func (t *Table) note(r *row, res *Result) {
 		t.tls.swap(r.good.tls, own.tls)
 		t.texts.swap(r.good.expect, own.expect)
 		r.good = own
+		return
+	}
+	r.failure = failure{
+		at: o.at, total: spanOf(res.Timing.Total), status: o.status, side: o.side, text: t.texts.replace(r.failure.text, cut(res.Error, maxError)),
 	}
 }
 
@@ -195,7 +209,7 @@ func (t *Table) learn(a *answer, res *Result) {
 	if res.Figures != nil {
 		f = *res.Figures
 	}
-	if h := f.HTTP; h != nil {
+	if h := f.HTTP; h != nil && h.StatusCode != 0 { // 0: redirects, and no answer at their end
 		a.has |= hasHTTP
 		if h.TLS {
 			a.has |= httpOverTLS
@@ -243,7 +257,7 @@ func (t *Table) count(r *row, job *Job, res *Result) {
 	}
 	for phase, d := range res.phases() {
 		if d >= 0 {
-			job.Phases[phase].Add(d)
+			job.Phases[phase].Add(d, 1)
 		}
 	}
 }
@@ -256,46 +270,39 @@ func (res *Result) phases() [NumPhases]time.Duration {
 	}
 }
 
-// transfer is the time from the first byte of the answer to its end, over all hops; report.Absent if no byte came.
-func transfer(res *Result) time.Duration {
-	hops := res.Hops
-	if hops == nil {
-		one := &res.Timing
-		hops = []Hop{{DNS: one.DNS, Connect: one.Connect, TLS: one.TLS, FirstByte: one.FirstByte, Total: one.Total}}
+// Transfer is the time from the first byte of the last hop's answer to its end; report.Absent if no byte came.
+func (res *Result) Transfer() time.Duration {
+	last := Hop{Connect: res.Timing.Connect, TLS: res.Timing.TLS, FirstByte: res.Timing.FirstByte, Total: res.Timing.Total}
+	if n := len(res.Hops); n > 0 {
+		last = res.Hops[n-1]
 	}
-	sum, any := time.Duration(0), false
-	for _, h := range hops {
-		if h.FirstByte >= 0 && h.Total >= 0 {
-			any = true
-			sum += max(h.Total-max(h.Connect, 0)-max(h.TLS, 0)-h.FirstByte, 0)
-		}
-	}
-	if !any {
+	if last.FirstByte < 0 || last.Total < 0 {
 		return report.Absent
 	}
-	return sum
+	return max(last.Total-max(last.Connect, 0)-max(last.TLS, 0)-last.FirstByte, 0)
 }
 
 // Connected says that a connection to a target is kept since at.
 func (t *Table) Connected(id uint32, at time.Time) {
-	k := &t.rows[id].kept
+	k := &t.row(id).kept
 	k.up, k.since = true, at.UnixNano()
 	k.connects++
 }
 
 // Beat says that a heartbeat that was sent at the moment at was answered after rtt.
 func (t *Table) Beat(id uint32, rtt time.Duration, at time.Time) {
-	r := &t.rows[id]
+	r := t.row(id)
 	r.kept.beat, r.kept.rtt = at.UnixNano(), spanOf(rtt)
-	t.jobs[r.job].Phases[PhaseHeartbeat].Add(max(rtt, 0))
+	t.jobs[r.job].Phases[PhaseHeartbeat].Add(max(rtt, 0), 1)
 	t.history.Add(id, history.Point{At: at, Status: report.Success, Total: rtt, Connect: report.Absent, TLS: report.Absent})
 }
 
 // Dropped says that the kept connection to a target ended at the moment at. Whether the target is up, only Record says.
 func (t *Table) Dropped(id uint32, at time.Time, cause Cause) {
-	k := &t.rows[id].kept
+	k := &t.row(id).kept
 	k.up, k.since, k.cause = false, at.UnixNano(), cause
 	k.drops[cause]++
+	t.jobs[t.row(id).job].Drops[cause]++
 }
 
 // address is where the last probe went; invalid if it had no address.

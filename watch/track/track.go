@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"sonde/probes"
+	"sonde/protocol"
 	"sonde/report"
 )
 
@@ -48,8 +49,8 @@ type Result struct {
 	Hops   []Hop // of the last attempt; nil if there was one that Timing says it all of
 	// Figures is what the probe learned in figures; nil if nothing.
 	Figures *probes.Figures
-	// Finding is it all as JSON; nil if nothing was heard. Only a result that somebody asked for has it.
-	Finding []byte
+	// Finding is all of it; nil if nothing was heard. The table does not keep it.
+	Finding protocol.Finding
 	// Fallback says that the module's fallback gave this answer, the module itself having failed with Status and Error.
 	Fallback string
 	// Log is what a person who debugs wants to read; only of a result that was asked for so.

@@ -87,6 +87,7 @@ func (p *checked) Exchange(t *target.Target) protocol.Exchange {
 	e.send[0], e.send[1] = p.appendRequest(nil, t), p.body
 	e.parser.HeadRequest = p.method == "HEAD"
 	e.finding.redirects = p.hop.trail()
+	e.finding.counted = len(e.finding.redirects)
 	return e
 }
 

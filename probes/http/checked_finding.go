@@ -35,7 +35,6 @@ var (
 func (f *checkedFinding) takeHead(p *http1.Parser, tls bool) {
 	f.finding.takeHead(p)
 	f.tls = tls
-	f.counted = len(f.redirects)
 	f.length = f.contentLength
 	if !p.HeadRequest && (f.status == 204 || f.status == 304) {
 		f.length = 0 // RFC 9112 s.6.3, rule 1

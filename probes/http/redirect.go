@@ -132,7 +132,7 @@ func nextTarget(t *target.Target, here, there *url.URL) (target.Target, error) {
 	case strings.EqualFold(host, here.Hostname()):
 		next.Addr, next.Domain = t.Addr, t.Domain
 	case err == nil:
-		next.Addr = addr
+		next.Addr = addr.Unmap()
 	case strings.IndexFunc(host, notHost) >= 0 || strings.Contains(host, ":"):
 		return next, fmt.Errorf("%q is not a host name", conclude.Quote(host))
 	default:

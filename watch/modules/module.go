@@ -31,6 +31,8 @@ type Module struct {
 	Fallback string
 	// Target reads what a user wrote as a target of this module.
 	Target func(text string) (target.Target, error)
+	// Text is its configuration as YAML, without what is secret.
+	Text string
 	// Fingerprint is the same for two modules that ask alike.
 	Fingerprint uint64
 }

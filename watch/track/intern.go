@@ -44,7 +44,8 @@ func (s *store[T]) replace(r ref, v T) ref {
 	to, known := s.refs[v]
 	if !known {
 		to = s.room()
-		s.slots[to].value = &v
+		own := v // v itself would be on the heap each time
+		s.slots[to].value = &own
 		s.refs[v] = to
 	}
 	s.slots[to].users++

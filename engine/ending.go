@@ -104,7 +104,7 @@ func (p *phases) outcome(now int64) Outcome {
 	return o
 }
 
-// cancel ends a connection because we stop.
+// cancel ends a connection because we stop, or nobody wants it any more.
 func (l *loop) cancel(slot uint32) {
 	r := &l.table.rows[slot]
 	switch {

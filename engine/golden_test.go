@@ -67,11 +67,11 @@ func TestGolden(t *testing.T) {
 type stage struct {
 	t *testing.T
 	world
-	peers  [][]simkernel.Script
-	at     []int64
-	now    int64
-	stops  []func(*Engine)
-	stopAt []int64
+	peers [][]simkernel.Script
+	at    []int64
+	now   int64
+	acts  []func(*Engine) // what is done to the engine
+	actAt []int64
 }
 
 func runScript(t *testing.T, script string, seen map[string]bool) string {
@@ -122,12 +122,15 @@ func (s *stage) obey(line string) {
 		p.TellHeartbeats = strings.Contains(rest, "tell")
 	case "at":
 		s.now = int64(s.parse(words[1]))
-	case "stop", "abort":
-		stop := (*Engine).Stop
-		if words[0] == "abort" {
-			stop = (*Engine).Abort
+	case "stop", "abort", "end":
+		act := func(e *Engine) { s.stoppedAt = s.kernel.Now(); e.Stop() }
+		switch words[0] {
+		case "abort":
+			act = func(e *Engine) { s.stoppedAt = s.kernel.Now(); e.Abort() }
+		case "end":
+			act = func(e *Engine) { e.End(s.ids(words[1:])) }
 		}
-		s.stops, s.stopAt = append(s.stops, stop), append(s.stopAt, s.now)
+		s.acts, s.actAt = append(s.acts, act), append(s.actAt, s.now)
 	case "job":
 		ours, theirs, _ := strings.Cut(rest, "|")
 		s.jobs = append(s.jobs, s.talkOf(ours))
@@ -161,8 +164,8 @@ func (s *stage) build() {
 		job := Job{ID: uint64(i), Remote: s.jobs[i].addr, Profile: s.jobs[i].profile}
 		s.kernel.At(s.at[i], func() { s.submit(job) })
 	}
-	for i, stop := range s.stops {
-		s.kernel.At(s.stopAt[i], func() { s.stoppedAt = s.kernel.Now(); stop(s.engine) })
+	for i, act := range s.acts {
+		s.kernel.At(s.actAt[i], func() { act(s.engine) })
 	}
 	s.kernel.At(s.now+1, s.engine.Finish)
 }
@@ -312,6 +315,18 @@ func (s *stage) bytes(text string) []byte {
 		s.t.Fatal(err)
 	}
 	return bytes.Repeat([]byte(text), n)
+}
+
+// ids are those of jobs, which scripts count from 1.
+func (s *stage) ids(words []string) (ids []uint64) {
+	for _, w := range words {
+		n, err := strconv.ParseUint(w, 10, 64)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		ids = append(ids, n-1)
+	}
+	return ids
 }
 
 func (s *stage) value(words []string, name string) string {

@@ -44,6 +44,8 @@ type loop struct {
 	fresh      bool           // what is read now was just reported by the poller: no end of the stream with it, nothing urgent
 	drained    bool           // the socket that is read now has been emptied, and any more will make an edge
 
+	orders orders // what others ask for
+
 	observe func(slot uint32, from, to State) // hears of each transition; nil outside tests
 
 	began      int64 // when the loop was made
@@ -104,6 +106,9 @@ func (l *loop) run() error {
 		l.shared.stopping.Store(true)
 		l.shared.inbox.finish()
 		l.turnAway()
+		for over := false; !over; over = l.orders.close() {
+			l.obey()
+		}
 		l.cancelAll()
 		l.deliver()
 	}
@@ -136,6 +141,7 @@ func (l *loop) onBatch(now int64, events []poller.Event) (more bool) {
 	l.expire()
 	l.beat()
 	l.resume()
+	l.obey()
 	l.tracing.next("admit")
 	l.admit()
 	l.heedStop()
@@ -326,7 +332,7 @@ func (l *loop) cancelAll() {
 }
 
 // isOver reports that nothing is left and nothing will come.
-func (l *loop) isOver() bool { return l.table.live == 0 && l.isFed() }
+func (l *loop) isOver() bool { return l.table.live == 0 && l.isFed() && l.orders.close() }
 
 // isFed reports that no job is left to be dialled, here or in the inbox.
 func (l *loop) isFed() bool {

@@ -81,6 +81,11 @@ var mutants = []mutant{
 	{"stop at the mark of urgent data", "loop.go", "ev.Ready&^poller.Writable == ", "ev.Ready&^(poller.Writable|poller.Urgent) == ", "TestUrgentData"},
 	{"a close_notify behind half a record", "ending.go", "\tf.mute = f.mute || l.isSending(slot)", "\t_ = l.isSending(slot)", "TestNoRecordBehindHalfOne"},
 	{"do not look for new profiles", "admit.go", "\t\t\tl.profiles = *l.shared.profiles.Load() // after the jobs that may name a new one\n", "", ""},
+	{"End what a loop has, not what waits for one", "orders.go", "\te.shared.inbox.withdraw(set, e.cfg.Clock.Now())\n", "", ""},
+	{"End who has a port", "orders.go", "a.waiters, a.redials = withdraw(a.waiters), withdraw(a.redials)", "_ = withdraw", ""},
+	{"End what is open", "orders.go", "\t\tif ids.has(job.ID) {\n\t\t\tl.giveUp(", "\t\tif false {\n\t\t\tl.giveUp(", ""},
+	{"an order without a wake-up", "orders.go", "\tl.poller.Wake()\n", "", ""},
+	{"End by RST", "write.go", "cause == Cancelled && l.shared.stopping.Load()", "cause == Cancelled", "TestGolden"},
 	{"dial on in a long turn", "admit.go", "if l.isPaced(budget) {", "if false {", "TestPacing"},
 	{"redial on in a long turn", "series.go", "!l.isPaced(budget) && ", "", "TestPacing"},
 }

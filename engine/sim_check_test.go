@@ -26,12 +26,12 @@ func (w *world) checkOutcome(o *Outcome) {
 	hit := w.wasHit(o.ID)
 	switch {
 	case o.Cause == NotDialed:
-		if w.stoppedAt == 0 || o.EndedAt < w.stoppedAt || !hit && w.wasDialed(o.ID) {
+		if !w.wasUnwanted(o) || !hit && w.wasDialed(o.ID) {
 			w.problem("job %d (%s) came back as not dialled", o.ID, job.kind)
 		}
 	case o.Cause == Cancelled:
-		if w.stoppedAt == 0 || o.EndedAt < w.stoppedAt {
-			w.problem("job %d (%s) was cancelled and nobody stopped us", o.ID, job.kind)
+		if !w.wasUnwanted(o) {
+			w.problem("job %d (%s) was cancelled and nobody stopped us or it", o.ID, job.kind)
 		}
 	case w.wild && hit:
 	default:
@@ -42,9 +42,18 @@ func (w *world) checkOutcome(o *Outcome) {
 			w.problem("job %d (%s): %s", o.ID, job.kind, problem)
 		}
 	}
+	if late := o.EndedAt - job.endedAt - int64(w.options.Faults.LateMax) - w.slack(); job.endedAt != 0 && late > 0 {
+		w.problem("job %d (%s) went on for %v after its End", o.ID, job.kind, time.Duration(late))
+	}
 	if end := w.stoppedAt + int64(worldDrain+w.options.Faults.LateMax) + 2*w.slack(); w.stoppedAt != 0 && o.EndedAt > end {
 		w.problem("job %d (%s) ended %v after the drain limit", o.ID, job.kind, time.Duration(o.EndedAt-end))
 	}
+}
+
+// wasUnwanted reports whether a job ended after it was told to End, or all of us to stop.
+func (w *world) wasUnwanted(o *Outcome) bool {
+	told := earlier(w.stoppedAt, w.jobs[o.ID].endedAt)
+	return told != 0 && o.EndedAt >= told
 }
 
 // checkJob counts the outcomes of a job.

@@ -26,9 +26,10 @@ type simJob struct {
 	want func(o *Outcome) string
 
 	exchanges []*simExchange
-	taken     bool // by Submit
-	parked    int  // outcomes of cause Parked
-	ended     int  // others
+	taken     bool  // by Offer
+	endedAt   int64 // when End was called for it; 0: it was not
+	parked    int   // outcomes of cause Parked
+	ended     int   // others
 	last      Outcome
 }
 

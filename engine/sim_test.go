@@ -173,6 +173,7 @@ func (w *world) start(profiles int) {
 	w.engine = &Engine{cfg: cfg, shared: newShared(&cfg)}
 	w.engine.shared.wake = w.kernel.Wake
 	w.loop = newLoop(&w.engine.cfg, w.engine.shared, 0, w.kernel, w.kernel.Sockets())
+	w.engine.loops = []*loop{w.loop}
 }
 
 func (w *world) profiles(rng *rand.Rand) []Profile {
@@ -213,8 +214,25 @@ func (w *world) plan(rng *rand.Rand) {
 		})
 	}
 	if rng.IntN(4) == 0 {
+		for range 1 + rng.IntN(3) {
+			w.kernel.At(rng.Int64N(2*at+int64(time.Second)), func() { w.endSome(rng) })
+		}
+	}
+	if rng.IntN(4) == 0 {
 		w.clog(rng.Int64N(int64(20 * time.Second)))
 	}
+}
+
+// endSome ends some jobs, whatever they are at.
+func (w *world) endSome(rng *rand.Rand) {
+	var ids []uint64
+	for id := range w.jobs {
+		if job := &w.jobs[id]; job.taken && job.endedAt == 0 && rng.IntN(2) == 0 {
+			job.endedAt = w.kernel.Now()
+			ids = append(ids, uint64(id))
+		}
+	}
+	w.engine.End(ids)
 }
 
 // clog fills the outbox, and has the consumer come so late.

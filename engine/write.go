@@ -217,7 +217,7 @@ func (l *loop) close(slot uint32, cause Cause) {
 	f := l.flight(slot)
 	l.giveBack(&f.in)
 	f.quiet, f.pausedAt = 0, 0
-	if l.profile(slot).Reset || cause == Reset || cause == Cancelled {
+	if l.profile(slot).Reset || cause == Reset || cause == Cancelled && l.shared.stopping.Load() {
 		l.drop(slot, cause != Reset)
 		return
 	}

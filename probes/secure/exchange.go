@@ -32,7 +32,6 @@ type exchange struct {
 	layer *Layer
 	inner protocol.Exchange // nil: nothing is said behind the handshake
 	top   bool
-	asks  bool // inner asks for TLS itself
 
 	sni, identity string // asked for, and what the certificate must be for
 	alpn          []string
@@ -248,11 +247,7 @@ func (e *exchange) Next() bool {
 	if series, ok := e.inner.(protocol.Series); ok && !e.overrule {
 		again = series.Next()
 	}
-	switch {
-	case !again || e.phase == byHand:
-	case e.asks:
-		e.phase = clearText
-	default:
+	if again && e.phase != byHand {
 		e.phase = shaking
 	}
 	return again

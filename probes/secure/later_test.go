@@ -17,6 +17,8 @@ import (
 	"sonde/probes"
 	"sonde/probes/converse"
 	"sonde/protocol"
+	"sonde/protocol/tlswire"
+	"sonde/target"
 )
 
 // upgrading is a conversation with TLS in its middle, over a layer by these options.
@@ -127,6 +129,55 @@ func TestLaterFails(t *testing.T) {
 				t.Errorf("got %+v", figures.TLS)
 			}
 		})
+	}
+}
+
+// told notes how an inner exchange is told of its end.
+type told struct {
+	protocol.Exchange
+	ends []protocol.End
+}
+
+func (e *told) OnEnd(end protocol.End, rest []byte, err error) {
+	e.ends = append(e.ends, end)
+	e.Exchange.OnEnd(end, rest, err)
+}
+
+// An inner exchange that has begun hears that it goes no further, once, whatever the handshake failed of.
+func TestLaterIsTold(t *testing.T) {
+	expired := issue(t, testcert.Leaf{Names: []string{"a.test"}, Validity: testcert.Expired}, "expired")
+	old := only(server(good(t)), tls.VersionTLS10)
+	o := options()
+	o.MinVersion = tlswire.TLS12
+	l := layer(t, o)
+	for name, cfg := range map[string]*tls.Config{"not to be believed": server(expired), "no version in common": old} {
+		inner := &told{}
+		p, err := converse.New(converse.Options{
+			TLS: func(t *target.Target, x protocol.Exchange) protocol.Handshaker {
+				inner.Exchange = x
+				return l.Later(t, inner)
+			},
+			Steps: []converse.Step{{Expect: regexp.MustCompile("220"), Send: "STARTTLS me"}, {Expect: regexp.MustCompile("250"), StartTLS: true}},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := play(t, p.Exchange(here).(protocol.Handshaker), upgrades(cfg), protocol.EndOfStream)
+		if got.Verdict == protocol.Success || !cmp.Equal(inner.ends, []protocol.End{protocol.EndNoConnection}) {
+			t.Errorf("%s: got verdict %d, %q, ends %v", name, got.Verdict, got.Reason, inner.ends)
+		}
+	}
+}
+
+// A certificate that is not asked about has no chain that was verified.
+func TestFiguresOfInsecure(t *testing.T) {
+	for _, insecure := range []bool{false, true} {
+		o := options()
+		o.Insecure = insecure
+		got := play(t, upgrading(t, o), upgrades(server(good(t))), protocol.EndOfStream)
+		if f := figuresOf(t, got.Finding).TLS; !f.Established || f.LastChainExpiry.IsZero() != insecure || f.EarliestExpiry.IsZero() {
+			t.Errorf("insecure %v: got %+v", insecure, f)
+		}
 	}
 }
 

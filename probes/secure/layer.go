@@ -79,10 +79,10 @@ func (l *Layer) Exchange(t *target.Target, inner protocol.Exchange, alpn []strin
 // is told by OnEnd with EndNoConnection, and the verdict is the layer's; of a conversation that ends before, it is inner's.
 // TLSOptions.StartTLS and SessionReuse are not looked at.
 //
-// inner must not ask for TLS twice. t is not kept.
+// inner must not ask for TLS twice, nor for another connection. t is not kept.
 func (l *Layer) Later(t *target.Target, inner protocol.Exchange) protocol.Handshaker {
 	e := l.open(t, inner, nil, false, "")
-	e.asks, e.phase = true, clearText
+	e.phase = clearText
 	return e
 }
 

@@ -50,6 +50,9 @@ func TestParseRefuses(t *testing.T) {
 		{"another key in YAML", "a.yml", "- target: [a]\n", "unknown field"},
 		{"a group of null in YAML", "a.yml", "-\n", "group 1 is null"},
 		{"broken YAML", "a.yml", "- targets: [a\n", "[1:"},
+		{"deep YAML", "a.yml", strings.Repeat("[", 1<<20), "deeply"},
+		{"deep YAML by lines", "a.yml", "-\n" + strings.Repeat(" [{\n", 1<<20), "deeply"},
+		{"deep YAML with dashes", "a.yml", strings.Repeat("- ", 1<<20), "deeply"},
 		{"a mapping in YAML", "a.yml", "targets: [a]\n", "[1:"},
 	}
 	for _, c := range cases {

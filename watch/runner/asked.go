@@ -1,0 +1,83 @@
+package runner
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"sonde/target"
+	"sonde/watch/modules"
+	"sonde/watch/track"
+)
+
+// Question is what is asked once, whatever the schedule.
+type Question struct {
+	Target target.Target
+	Module *modules.Module
+	// Hostname is the name that the target is asked for, if it is not its own; its own is looked up all the same.
+	Hostname string
+	// Timeout is the whole time that the probe has, from the first dial. Above zero.
+	Timeout time.Duration
+}
+
+// asked is a probe that somebody waits for.
+type asked struct {
+	hostname string
+	timeout  time.Duration
+	replies  chan reply // of capacity one: the owner never waits
+}
+
+type reply struct {
+	result *track.Result
+	err    error
+}
+
+// answer is called once.
+func (a *asked) answer(res *track.Result, err error) {
+	if res != nil {
+		kept := *res // the owner's is used again
+		res = &kept
+	}
+	a.replies <- reply{res, err}
+}
+
+// NotAllowedError says that a target may not be asked for.
+type NotAllowedError struct{ Addr netip.Addr }
+
+// Error implements error.
+func (e *NotAllowedError) Error() string {
+	return fmt.Sprintf("%v is not within the networks that may be probed on request (allow:)", e.Addr)
+}
+
+// Ask has an answer to q. The target's address, that of its name and those where it leads to must be allowed: it fails with a
+// *NotAllowedError otherwise, and with ErrEnded when Run ends meanwhile. A name is looked up anew.
+func (r *Runner) Ask(ctx context.Context, q Question) (*track.Result, error) {
+	a := &asked{hostname: q.Hostname, timeout: q.Timeout, replies: make(chan reply, 1)}
+	err := r.Visit(ctx, func() {
+		if r.stopped {
+			a.answer(nil, ErrEnded)
+			return
+		}
+		r.counts.Asked++
+		id, f := r.flights.take()
+		f.use, f.row, f.asked, f.start, f.module = request, noRow, a, q.Target, q.Module
+		r.begin(r.clk.Now(), id, f)
+		r.offer()
+	})
+	if err != nil {
+		return nil, err
+	}
+	select {
+	case reply := <-a.replies:
+		return reply.result, reply.err
+	case <-ctx.Done():
+		return nil, ctx.Err() // the probe comes to its end by itself
+	}
+}
+
+// refuse ends a flight that somebody asked for and may not have.
+func (r *Runner) refuse(id uint32, f *flight) {
+	f.asked.answer(nil, &NotAllowedError{f.target.Addr})
+	r.flights.release(id)
+}

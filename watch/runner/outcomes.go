@@ -1,0 +1,213 @@
+package runner
+
+import (
+	"net/netip"
+	"time"
+
+	"sonde/engine"
+	"sonde/probes"
+	"sonde/report"
+	"sonde/scan"
+	"sonde/watch/track"
+)
+
+// land takes what the engine says of a flight.
+func (r *Runner) land(now int64, o *engine.Outcome) {
+	id := uint32(o.ID)
+	f := r.flights.at(id)
+	if f.use == kept && (o.Kept || o.Cause == engine.Parked) {
+		if r.landKept(now, id, f, o) {
+			return
+		}
+	}
+	r.profiles.release(f.profile)
+	f.stage = atRest
+	if o.DialedAt != 0 && f.first == 0 {
+		f.first = o.DialedAt
+	}
+	if o.DialedAt != 0 && len(f.hops) == 0 {
+		f.asks++
+	}
+	if o.Cause == engine.NotDialed || o.Cause == engine.Cancelled {
+		r.abandon(now, id)
+		return
+	}
+	if follower, ok := o.Conclusion.Finding.(probes.Follower); ok && !r.stopped {
+		if next, probe, ok := follower.Follow(); ok {
+			f.hops = append(f.hops, hopOf(f, o))
+			f.target, f.probe = next, probe
+			r.lead(now, id, f)
+			return
+		}
+	}
+	r.judge(now, id, f, r.resultOf(f, o))
+}
+
+// resultOf is what an outcome says of the target that the flight began with.
+func (r *Runner) resultOf(f *flight, o *engine.Outcome) *track.Result {
+	res := &r.result
+	*res = track.Result{Attempts: f.asks, Addr: netip.AddrPortFrom(f.target.Addr, f.target.Port), Late: r.lateness(f)}
+	limits := f.module.Limits.WithDefaults()
+	limits.Target = f.budget()
+	res.Status, res.Side, res.Error = scan.Judge(o, &limits)
+	if f.first != 0 {
+		res.At = r.clk.Wall(f.first)
+	} else {
+		res.At = r.clk.Wall(o.EndedAt)
+	}
+	hop := hopOf(f, o)
+	res.Timing = report.Timing{
+		SchedDelay: o.SchedDelay, DNS: hop.DNS, Connect: hop.Connect, KernelRTT: o.KernelRTT, TLS: hop.TLS,
+		TLSCPU: report.Absent, TLSWait: o.TLSWait, FirstByte: hop.FirstByte, Total: hop.Total,
+	}
+	for _, h := range f.hops {
+		res.Timing.DNS = add(res.Timing.DNS, h.DNS)
+		res.Timing.Connect = add(res.Timing.Connect, h.Connect)
+		res.Timing.TLS = add(res.Timing.TLS, h.TLS)
+		res.Timing.FirstByte = add(res.Timing.FirstByte, h.FirstByte)
+		res.Timing.Total = add(res.Timing.Total, h.Total)
+	}
+	if len(f.hops) > 0 {
+		res.Hops = append(f.hops, hop)
+	}
+	if m, ok := o.Conclusion.Finding.(probes.Measured); ok {
+		res.Figures = new(probes.Figures)
+		m.Figures(res.Figures)
+	}
+	res.Finding = o.Conclusion.Finding
+	return res
+}
+
+func hopOf(f *flight, o *engine.Outcome) track.Hop {
+	return track.Hop{DNS: f.dns, Connect: o.Connect, TLS: o.TLS, FirstByte: o.FirstByte, Total: o.Total, Secure: f.target.TLS}
+}
+
+// add is the sum of two phases, either of which may not have happened.
+func add(a, b time.Duration) time.Duration {
+	if a < 0 || b < 0 {
+		return max(a, b)
+	}
+	return a + b
+}
+
+// lateness is by how much the first dial came after the turn: what is ours, without the lookup of its name.
+func (r *Runner) lateness(f *flight) time.Duration {
+	if f.first == 0 || f.use != turned {
+		return 0
+	}
+	return max(time.Duration(f.first-f.due)-f.named, 0)
+}
+
+// fail judges an attempt that came to nothing before it was dialled.
+func (r *Runner) fail(now int64, id uint32, f *flight, status report.Status, side report.Side, text string) {
+	f.stage = atRest
+	res := &r.result
+	*res = track.Result{
+		At: r.clk.Wall(now), Addr: netip.AddrPortFrom(f.target.Addr, f.target.Port), Status: status, Side: side, Error: text,
+		Attempts: f.asks, Timing: report.NoTiming, Late: r.lateness(f), Hops: f.hops,
+	}
+	if f.first != 0 {
+		res.At = r.clk.Wall(f.first)
+	}
+	res.Timing.DNS = f.dns
+	r.judge(now, id, f, res)
+}
+
+// judge decides whether a result stands, or whether the target is asked once more: the same way, or by its module's fallback.
+func (r *Runner) judge(now int64, id uint32, f *flight, res *track.Result) {
+	if f.row == noRow && f.asked == nil {
+		r.abandon(now, id) // the target is gone
+		return
+	}
+	if f.use == kept {
+		r.unconnected(now, id, f, res)
+		return
+	}
+	if res.Status == report.Success || r.stopped {
+		r.conclude(now, id, f, res)
+		return
+	}
+	if f.use == turned {
+		if wait, again := r.again(now, f, res); again {
+			f.again = true
+			r.wait(id, f, now+int64(wait))
+			return
+		}
+		if fallback := r.watched[f.row].job.Fallback; fallback != nil && f.failed == nil {
+			kept := *res
+			f.failed, f.module = &kept, fallback
+			r.begin(now, id, f)
+			return
+		}
+	}
+	r.conclude(now, id, f, res)
+}
+
+// again says whether an attempt is repeated, and when.
+func (r *Runner) again(now int64, f *flight, res *track.Result) (time.Duration, bool) {
+	settings := r.watched[f.row].job.Retries
+	if limit := f.budget(); settings.Budget == 0 || limit > 0 && limit < settings.Budget {
+		settings.Budget = limit
+	}
+	since := time.Duration(0)
+	if f.first != 0 {
+		since = time.Duration(now - f.first)
+	}
+	if f.failed != nil {
+		return 0, false // the fallback has one try
+	}
+	return settings.Next(r.rng, res.Status, max(f.asks, 1), since)
+}
+
+// conclude hands a result to who wants it, and ends the flight.
+func (r *Runner) conclude(now int64, id uint32, f *flight, res *track.Result) {
+	if f.failed != nil {
+		res = ofFallback(f.failed, res, f.module.Name)
+	}
+	if f.asked != nil {
+		f.asked.answer(res, nil)
+		r.flights.release(id)
+		return
+	}
+	row := f.row
+	r.flights.release(id)
+	r.schedule.Done(row)
+	r.record(now, row, res)
+}
+
+// ofFallback joins why the module failed with what its fallback learned, if it did.
+func ofFallback(failed, res *track.Result, fallback string) *track.Result {
+	if res.Status == report.Success {
+		failed.Fallback = fallback
+	}
+	failed.Attempts = res.Attempts // of both
+	return failed
+}
+
+func (r *Runner) record(now int64, row uint32, res *track.Result) {
+	change := r.options.Table.Record(row, res, now)
+	if r.options.Told != nil {
+		r.options.Told(row, res)
+	}
+	if r.options.Changed != nil && change.From != change.To || change.BreakerFrom != change.BreakerTo {
+		r.options.Changed(row, change, res)
+	}
+}
+
+// abandon ends a flight of which there is nothing to tell: we stop, or its target is gone.
+func (r *Runner) abandon(now int64, id uint32) {
+	f := r.flights.at(id)
+	if f.asked != nil {
+		f.asked.answer(nil, ErrEnded)
+	}
+	if f.row != noRow {
+		switch f.use {
+		case turned:
+			r.options.Table.Forget(f.row)
+			r.schedule.Done(f.row)
+		case kept:
+			r.watched[f.row].kept = noFlight
+		}
+	}
+	r.flights.release(id)
+}

@@ -1,0 +1,187 @@
+package runner
+
+import (
+	"errors"
+	"net/netip"
+	"time"
+
+	"sonde/engine"
+	"sonde/internal/kernel/socket"
+	"sonde/report"
+	"sonde/target"
+	"sonde/watch/schedule"
+)
+
+// watched is a target of a job, by its row in the table.
+type watched struct {
+	job    *job // nil: the row is free
+	target target.Target
+	key    uint64
+	kept   uint32 // the flight of its connection, if its job keeps one
+}
+
+// turn begins what a turn of the schedule asks for, if the target's breaker lets it.
+func (r *Runner) turn(now int64, t schedule.Turn) {
+	w := &r.watched[t.ID]
+	if !r.options.Table.Allow(t.ID, now) {
+		r.schedule.Hold(t.ID, r.options.Table.OpenUntil(t.ID))
+		r.schedule.Done(t.ID)
+		return
+	}
+	id, f := r.flights.take()
+	f.use, f.row, f.due = turned, t.ID, t.Due
+	f.start, f.module = w.target, w.job.Module
+	r.begin(now, id, f)
+}
+
+// begin asks a target from the start with the module that the flight has now.
+func (r *Runner) begin(now int64, id uint32, f *flight) {
+	f.target, f.probe, f.hops = f.start, f.module.Probe, nil
+	if f.use == kept {
+		f.probe, f.beat = f.module.Kept, f.module.Heartbeat
+	}
+	r.lead(now, id, f)
+}
+
+// lead finds the address of the flight's target, if it has none, and dials.
+func (r *Runner) lead(now int64, id uint32, f *flight) {
+	f.dns = report.Absent
+	if f.target.Addr.IsValid() {
+		r.dial(now, id, f)
+		return
+	}
+	f.stage = naming
+	l := lookup{id, f.target.Domain, f.module.Family, f.use == request}
+	if !l.fresh {
+		if addrs, ok, err := r.names.kept.Cached(l.host, l.family); ok {
+			r.named(now, &answer{id, addrs, 0, err})
+			return
+		}
+	}
+	r.names.ask(l)
+}
+
+// named goes on with the answer of a lookup.
+func (r *Runner) named(now int64, a *answer) {
+	f := r.flights.at(a.flight)
+	f.stage = atRest
+	switch {
+	case r.stopped:
+		r.abandon(now, a.flight)
+		return
+	case errors.Is(a.err, target.ErrNameNotFound) && f.module.AnyFamily && f.module.Family != target.AnyFamily && f.dns < 0:
+		// None of the family that is preferred: one of the other will do.
+		f.dns, f.stage = a.took, naming
+		r.names.ask(lookup{a.flight, f.target.Domain, target.AnyFamily, f.use == request})
+		return
+	}
+	f.dns = max(f.dns, 0) + a.took
+	if f.first == 0 {
+		f.named += a.took
+	}
+	if a.err != nil {
+		side := report.SideLocal // our resolver, or our way to it
+		if errors.Is(a.err, target.ErrNameNotFound) {
+			side = report.SideRemote
+		}
+		r.fail(now, a.flight, f, report.DNSError, side, a.err.Error())
+		return
+	}
+	f.target.Addr = a.addrs[0]
+	r.dial(now, a.flight, f)
+}
+
+// dial submits the flight's next connection, when its host may be dialled.
+func (r *Runner) dial(now int64, id uint32, f *flight) {
+	addr := f.target.Addr
+	if f.use == request && !r.isAllowed(addr) {
+		r.refuse(id, f)
+		return
+	}
+	if !target.Routable(addr) {
+		r.fail(now, id, f, report.InvalidInput, report.SideLocal, addr.String()+" is no address of a peer")
+		return
+	}
+	for i, p := range r.paces {
+		if wait, ok := p.Take(addr, now); !ok {
+			for _, had := range r.paces[:i] {
+				had.Give(addr)
+			}
+			r.counts.Paced++
+			f.due += int64(wait) // our own limit is nobody's lateness
+			r.wait(id, f, now+int64(wait))
+			return
+		}
+	}
+	if f.asked != nil && f.asked.hostname != "" && len(f.hops) == 0 {
+		f.target.Domain = f.asked.hostname
+	}
+	zone, err := target.Zone(addr)
+	if err != nil {
+		r.fail(now, id, f, report.InvalidInput, report.SideLocal, err.Error())
+		return
+	}
+	profile, err := r.profiles.take(r.mannerOf(f))
+	if err != nil {
+		r.fail(now, id, f, report.LocalError, report.SideLocal, err.Error())
+		return
+	}
+	f.profile, f.stage = profile, inEngine
+	r.pending = append(r.pending, engine.Job{
+		ID: uint64(id), Remote: socket.AddrFrom(netip.AddrPortFrom(addr, f.target.Port), zone), Profile: profile, Budget: f.left(now),
+	})
+}
+
+// wait has the flight go on at a moment.
+func (r *Runner) wait(id uint32, f *flight, at int64) {
+	f.stage = waiting
+	r.waits.Set(id, at)
+}
+
+// expire ends the wait of a flight.
+func (r *Runner) expire(now int64, id uint32) {
+	f := r.flights.at(id)
+	if f.again {
+		f.again = false
+		r.begin(now, id, f)
+		return
+	}
+	r.dial(now, id, f)
+}
+
+// mannerOf is how the flight's next connection is treated.
+func (r *Runner) mannerOf(f *flight) manner {
+	m := manner{limits: f.module.Limits}
+	if f.use == kept {
+		m.kept = true
+		if f.beat != nil {
+			m.heartbeat = r.watched[f.row].job.Heartbeat
+		}
+	}
+	return m
+}
+
+// budget is the whole time that the flight has from its first dial; 0: no limit.
+func (f *flight) budget() time.Duration {
+	if f.asked != nil {
+		return f.asked.timeout
+	}
+	return f.module.Timeout
+}
+
+// left is what remains of it for the next dial, as engine.Job has it: at least something.
+func (f *flight) left(now int64) time.Duration {
+	budget := f.budget()
+	switch {
+	case budget <= 0 || f.first == 0 && f.asked == nil:
+		return 0
+	case f.first != 0:
+		budget -= time.Duration(now - f.first)
+	}
+	return max(budget, tick)
+}
+
+// isAllowed reports whether somebody may ask for an address.
+func (r *Runner) isAllowed(addr netip.Addr) bool {
+	return r.limits.Allow != nil && r.limits.Allow.Contains(addr)
+}

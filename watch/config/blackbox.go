@@ -1,7 +1,6 @@
 package config
 
 import (
-	"net/netip"
 	"regexp"
 	"time"
 
@@ -113,22 +112,23 @@ type Authorization struct {
 
 // BlackboxTCP is the section tcp.
 type BlackboxTCP struct {
-	IP `yaml:",inline"`
-	// SourceIP is the address to dial from; the zero Addr: the system's choice.
-	SourceIP      netip.Addr      `yaml:"source_ip_address"`
+	IP            `yaml:",inline"`
 	QueryResponse []QueryResponse `yaml:"query_response"`
 	// TLS has it from the first byte.
 	TLS       bool        `yaml:"tls"`
 	TLSConfig BlackboxTLS `yaml:"tls_config"`
+
+	_ unsupported `yaml:"source_ip_address" why:"the system chooses the address to dial from"`
 }
 
 // QueryResponse is one step of a conversation: what is expected, then TLS, then what is sent.
 type QueryResponse struct {
-	Expect      *regexp.Regexp `yaml:"expect"`
-	ExpectBytes string         `yaml:"expect_bytes"` // byte for byte
-	Labels      []NameValue    `yaml:"labels"`
-	Send        string         `yaml:"send"` // with ${1} for what Expect captured; a line feed is added
-	StartTLS    bool           `yaml:"starttls"`
+	Expect   *regexp.Regexp `yaml:"expect"`
+	Labels   []NameValue    `yaml:"labels"`
+	Send     string         `yaml:"send"` // with ${1} for what Expect captured; a line feed is added
+	StartTLS bool           `yaml:"starttls"`
+
+	_ unsupported `yaml:"expect_bytes" why:"what is expected are lines; write it as a regular expression with expect"`
 }
 
 // NameValue is a label of probe_expect_info; Value may hold ${1}.

@@ -47,7 +47,6 @@ var scalars = map[reflect.Type]scalar{
 	reflect.TypeFor[Mode]():               {"probe or keep", oneOf(map[string]Mode{"probe": Probe, "keep": Keep})},
 	reflect.TypeFor[target.Family]():      {"ip4 or ip6", oneOf(map[string]target.Family{"ip4": target.IPv4, "ip6": target.IPv6})},
 	reflect.TypeFor[netip.Prefix]():       {"an address or a block", parsePrefix},
-	reflect.TypeFor[netip.Addr]():         {"an address", parseAddr},
 	reflect.TypeFor[pace.Settings]():      {"a rate and a prefix length", parseSubnetRate},
 	reflect.TypeFor[probes.StatusRange](): {"a status code or a range", func(s string, _ bool) (any, error) { return probes.ParseStatusRange(s) }},
 	reflect.TypeFor[tlswire.Version]():    {"a version of TLS", parseVersion},
@@ -149,17 +148,6 @@ func parsePrefix(text string, _ bool) (any, error) {
 		return nil, &mendable{fmt.Sprintf("%q: want an address or a block of addresses", clip(text)), "as in 10.0.0.0/8, 192.0.2.7 or 2001:db8::/32"}
 	}
 	return p.Masked(), nil
-}
-
-func parseAddr(text string, _ bool) (any, error) {
-	if text == "" {
-		return netip.Addr{}, nil
-	}
-	a, err := netip.ParseAddr(text)
-	if err != nil {
-		return nil, fmt.Errorf("%q: want an address", clip(text))
-	}
-	return a.Unmap(), nil
 }
 
 func parseSubnetRate(text string, _ bool) (any, error) { return pace.ParseSubnet(text) }

@@ -34,7 +34,12 @@ type checkedExchange struct {
 }
 
 // Begin implements [protocol.Exchange].
-func (e *checkedExchange) Begin() protocol.Step { return protocol.Step{Send: e.send[:]} }
+func (e *checkedExchange) Begin() protocol.Step {
+	if len(e.send[1]) == 0 {
+		return protocol.Step{Send: e.send[:1]}
+	}
+	return protocol.Step{Send: e.send[:]}
+}
 
 // Parser implements [protocol.Exchange].
 func (e *checkedExchange) Parser() protocol.FrameParser { return &e.parser }

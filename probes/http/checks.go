@@ -115,6 +115,11 @@ func (c *Checks) check() error {
 	default:
 		return fmt.Errorf("compression: %q can't be undone here; give gzip, deflate or identity", c.Compression)
 	}
+	for _, f := range c.Fields {
+		if c.Compression != "" && strings.EqualFold(f.Name, "Accept-Encoding") && !accepts(strings.ToLower(f.Value), strings.ToLower(c.Compression)) {
+			return fmt.Errorf("compression: %s is not what the header Accept-Encoding asks for, %q; add it there", c.Compression, f.Value)
+		}
+	}
 	switch {
 	case c.BodyLimit < 0:
 		return fmt.Errorf("body_size_limit: %d is below 0; give a number of bytes", c.BodyLimit)
@@ -138,6 +143,23 @@ func (f Field) check() error {
 		return fmt.Errorf("headers: %q is not a host; give a name or address, with :port if need be", f.Value)
 	}
 	return nil
+}
+
+// accepts reports whether a field Accept-Encoding allows a coding (RFC 9110 s.12.5.3). Both are in lower case.
+func accepts(field, coding string) bool {
+	others := coding == "identity"
+	for item := range strings.SplitSeq(field, ",") {
+		name, weight, _ := strings.Cut(item, ";")
+		_, digits, weighted := strings.Cut(weight, "=")
+		allowed := !weighted || strings.Trim(digits, " \t0.") != ""
+		switch strings.Trim(name, " \t") {
+		case coding:
+			return allowed
+		case "*":
+			others = allowed
+		}
+	}
+	return others
 }
 
 func (c *Checks) checkCredentials() error {

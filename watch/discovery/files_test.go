@@ -105,9 +105,11 @@ func TestVanishGrace(t *testing.T) {
 	}
 	replace(t, filepath.Join(folder, "b.json"), sd("c:80"))
 	want(t, r.next(), "a:80", "c:80")
-	write(t, path, sd("a:80"))
-	replace(t, filepath.Join(folder, "b.json"), sd("d:80"))
+	replace(t, filepath.Join(folder, "b.json"), sd("d:80")) // a second look at what is missing
 	want(t, r.next(), "a:80", "d:80")
+	write(t, path, sd("a:80"))
+	replace(t, filepath.Join(folder, "b.json"), sd("e:80"))
+	want(t, r.next(), "a:80", "e:80")
 }
 
 // TestFolderVanished: what a folder that can't be read holds is not known, so its files stay, and it is watched again when it is back.
@@ -124,6 +126,11 @@ func TestFolderVanished(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.awaitError(pattern, "no such file")
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for r.statusOf(pattern).Failures < 4 { // it is looked for again and again
+		<-tick.C
+	}
 	if got := r.statusOf(pattern); got.Targets != 1 {
 		t.Errorf("got the status %+v, want its target to stay", got)
 	}

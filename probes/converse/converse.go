@@ -1,5 +1,5 @@
 // Package converse is the probe that holds a conversation as a file describes it: steps in which a line is awaited that
-// matches a regular expression, something is sent in which the line's parts may stand, and TLS begins in the middle. It does
+// matches a regular expression, or certain bytes, something is sent in which the line's parts may stand, and TLS begins in the middle. It does
 // what the tcp prober of blackbox_exporter does with query_response. It is not for the command line, whose flags can't say
 // it: probes/builtin does not list it.
 //
@@ -11,6 +11,7 @@
 package converse
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"regexp"
@@ -19,6 +20,7 @@ import (
 
 	"sonde/probes"
 	"sonde/protocol"
+	"sonde/protocol/fixed"
 	"sonde/target"
 )
 
@@ -31,10 +33,12 @@ type Options struct {
 	TLS func(*target.Target, protocol.Exchange) protocol.Handshaker
 }
 
-// Step is one step: Expect, then Send, then StartTLS. The zero Step does nothing.
+// Step is one step: Expect or Bytes, then Send, then StartTLS. The zero Step does nothing.
 type Step struct {
 	// Expect is what a line must match; nil awaits none.
 	Expect *regexp.Regexp
+	// Bytes are what must come, as they are; empty: nothing. At most protocol.MaxFrameSize, and not beside Expect.
+	Bytes []byte
 	// Labels are what is kept of the line that matched, for [probes.Figures]: Value is a template as that of
 	// [regexp.Regexp.Expand] ("${1}").
 	Labels []Label
@@ -75,10 +79,15 @@ func New(o Options) (probes.Probe, error) {
 // labelName is what Prometheus takes for the name of a label.
 var labelName = regexp.MustCompile(`^[a-zA-Z_][a-zA-Z0-9_]*$`)
 
-// check finds what is wrong with the labels of a step; named has those of the steps before.
+// check finds what is wrong with a step, TLS aside; named has those of the steps before.
 func check(s *Step, named map[string]bool) error {
-	if len(s.Labels) > 0 && s.Expect == nil {
+	switch {
+	case len(s.Labels) > 0 && s.Expect == nil:
 		return errors.New("labels without expect: there is no line to take them from")
+	case len(s.Bytes) > 0 && s.Expect != nil:
+		return errors.New("both a line and bytes are expected: make two steps of it")
+	case len(s.Bytes) > protocol.MaxFrameSize:
+		return fmt.Errorf("%d bytes are expected: at most %d can be", len(s.Bytes), protocol.MaxFrameSize)
 	}
 	for _, l := range s.Labels {
 		switch {
@@ -105,7 +114,7 @@ var _ probes.Probe = (*probe)(nil)
 func (p *probe) About() probes.About {
 	about := probes.About{
 		Name:    "converse",
-		Summary: "holds a conversation that a file describes, and is content when each line that it awaits has come",
+		Summary: "holds a conversation that a file describes, and is content when all that it awaits has come",
 		Reports: []probes.Field{
 			{Name: "steps", Type: "integer", Doc: "how many steps the conversation has"},
 			{Name: "done", Type: "integer", Doc: "how many were done"},
@@ -143,6 +152,8 @@ type script struct {
 // step is a Step made ready.
 type step struct {
 	expect   *regexp.Regexp
+	bytes    []byte
+	exact    *fixed.Parser // of bytes; nil without any
 	labels   []label
 	line     []byte // what is sent whatever was heard, with its LF; nil: nothing, or a template
 	template []byte // what is sent as the line that matched has it, without its LF; nil: line is all
@@ -157,6 +168,9 @@ type label struct {
 
 func newStep(s *Step) step {
 	out := step{expect: s.Expect, startTLS: s.StartTLS}
+	if len(s.Bytes) > 0 {
+		out.bytes, out.exact = bytes.Clone(s.Bytes), fixed.New(fixed.Options{Size: len(s.Bytes)})
+	}
 	for _, l := range s.Labels {
 		out.labels = append(out.labels, label{l.Name, []byte(l.Value)})
 	}
@@ -167,6 +181,17 @@ func newStep(s *Step) step {
 		out.line = []byte(s.Send + "\n")
 	}
 	return out
+}
+
+// awaits reports whether the step wants to hear something.
+func (s *step) awaits() bool { return s.expect != nil || s.exact != nil }
+
+// awaited is what the step wants to hear, for a reason.
+func (s *step) awaited() string {
+	if s.exact != nil {
+		return fmt.Sprintf("the bytes %.60q", s.bytes)
+	}
+	return fmt.Sprintf("a line that matches %#.60q", s.expect)
 }
 
 // isTold reports whether it is not enough to know that a line matches.

@@ -66,13 +66,22 @@ func TestExchange(t *testing.T) {
 		ask(probetest.Case{Name: "closed", Turns: turns("one\n|"), End: protocol.EndOfStream, Verdict: protocol.Closed,
 			Reason: "step 2 of 2: closed before a line that matches `^220`", Result: `{"steps":2,"done":1}`}, Step{Send: "one"}, expect("^220", "")),
 		ask(probetest.Case{Name: "closed without the line", Turns: turns("|HTTP/1.1 400 Bad Request\r\n\r\nno"), End: protocol.EndOfStream,
-			Verdict: protocol.Refused, Reason: "step 1 of 1: closed, and no line matches `^220`; last came \"no\"",
+			Verdict: protocol.Refused, Reason: "step 1 of 1: closed before a line that matches `^220`; last came \"no\"",
 			Result: `{"steps":1,"done":0,"heard":"HTTP/1.1 400 Bad Request\n\nno","last":"no"}`, Brief: "no"}, expect("^220", "")),
 		ask(probetest.Case{Name: "closed behind a line that was passed over", Turns: turns("|hello\n220 me\n", "EHLO\n|"), End: protocol.EndOfStream,
 			Verdict: protocol.Closed, Reason: "step 2 of 2: closed before a line that matches `^250`",
 			Result: `{"steps":2,"done":1,"heard":"hello\n220 me"}`, Brief: "hello 220 me"}, expect("^220", "EHLO"), expect("^250", "")),
+		ask(probetest.Case{Name: "bytes", Turns: turns("|hello\n\x00\x01\n\x02", "\x05\n|220 me\n"),
+			Result: `{"steps":3,"done":3,"heard":"hello\n\u0000\u0001\n\u0002\n220 me"}`, Brief: "hello      220 me"},
+			expect("", ""), Step{Bytes: []byte("\x00\x01\n\x02"), Send: "\x05"}, expect("^220", "")),
+		ask(probetest.Case{Name: "other bytes", Turns: turns("|abd"), Verdict: protocol.Refused,
+			Reason: `step 1 of 1: the bytes "abc" did not come; last came "abd"`,
+			Result: `{"steps":1,"done":0,"heard":"abd","last":"abd"}`, Brief: "abd"}, Step{Bytes: []byte("abc")}),
+		ask(probetest.Case{Name: "too few bytes", Turns: turns("|ab"), End: protocol.EndOfStream, Verdict: protocol.Closed,
+			Reason: `step 1 of 1: closed before the bytes "abc"; last came "ab"`,
+			Result: `{"steps":1,"done":0,"heard":"ab","last":"ab"}`, Brief: "ab"}, Step{Bytes: []byte("abc")}),
 		ask(probetest.Case{Name: "in vain", Turns: turns("|554 no\r\n5"), End: protocol.EndTimeout, Verdict: protocol.Unfinished,
-			Reason: "step 1 of 1: no line matches `^220` in time; last came \"5\"",
+			Reason: "step 1 of 1: a line that matches `^220` did not come in time; last came \"5\"",
 			Result: `{"steps":1,"done":0,"heard":"554 no\n5","last":"5"}`, Brief: "5"}, expect("^220", "")),
 		ask(probetest.Case{Name: "reset", Turns: turns("|"), End: protocol.EndReset, Verdict: protocol.Unfinished,
 			Reason: "step 1 of 1: reset before a line that matches `^220`", Result: `{"steps":1,"done":0}`}, expect("^220", "")),
@@ -93,7 +102,7 @@ func TestTalkative(t *testing.T) {
 		s = x.OnFrame(protocol.Frame{Data: text})
 	}
 	c := x.Conclusion()
-	if lines != 1<<10+1 || c.Verdict != protocol.OverLimit || !strings.HasPrefix(c.Reason, "step 1 of 1: no line matches `^220` within 1 MiB; last came") {
+	if lines != 1<<10+1 || c.Verdict != protocol.OverLimit || !strings.HasPrefix(c.Reason, "step 1 of 1: a line that matches `^220` did not come within 1 MiB; last came") {
 		t.Errorf("after %d lines: got verdict %d, %q", lines, c.Verdict, c.Reason)
 	}
 	if n := len(c.Finding.AppendJSON(nil)); n > 2<<10 {
@@ -133,6 +142,8 @@ func TestFigures(t *testing.T) {
 		{"timeout", []Step{ssh}, []string{"a"}, protocol.EndTimeout, nil, &no},
 		{"reset", []Step{ssh}, []string{"a"}, protocol.EndReset, nil, &no},
 		{"no TLS", []Step{ssh}, []string{"a"}, protocol.EndNoConnection, nil, &no},
+		{"bytes", []Step{{Bytes: []byte("a")}}, nil, protocol.EndOfStream, nil, nil},
+		{"bytes behind a line", []Step{expect("a", ""), {Bytes: []byte("a")}}, []string{"a"}, protocol.EndOfStream, captures(), &no},
 		{"nothing awaited", []Step{{Send: "a"}}, nil, 0, nil, nil},
 		{"not UTF-8, and long", []Step{{Expect: regexp.MustCompile("(.*)"), Labels: []Label{{"a", "$1"}}}},
 			[]string{"\xff" + strings.Repeat("a", 999)}, 0, captures("a", "\ufffd"+strings.Repeat("a", 255)), &no},
@@ -172,6 +183,8 @@ func TestNew(t *testing.T) {
 		{"good", []Step{labelled("a", "B_1"), {StartTLS: true}, labelled("c")}, false, ""},
 		{"no step", nil, true, ""},
 		{"labels of nothing", []Step{{}, {Labels: []Label{{Name: "a"}}}}, true, "step 2: labels without expect"},
+		{"two things at once", []Step{{Expect: regexp.MustCompile("a"), Bytes: []byte("a")}}, true, "step 1: both a line and bytes"},
+		{"too many bytes", []Step{{Bytes: make([]byte, protocol.MaxFrameSize+1)}}, true, "step 1: 65537 bytes are expected"},
 		{"a bad name", []Step{labelled("1a")}, true, `step 1: label "1a": a name is`},
 		{"an empty name", []Step{labelled("")}, true, `step 1: label "": a name is`},
 		{"a reserved name", []Step{labelled("__a")}, true, `step 1: label "__a": a name is`},
@@ -277,7 +290,7 @@ func TestAllocations(t *testing.T) {
 			t.Fatal(c.Reason)
 		}
 	})
-	if allocs > 3 { // finding, heard, and now and then a pool that the garbage collector emptied
-		t.Errorf("got %v allocations, want at most 3", allocs)
+	if allocs > 5 { // finding, heard, and now and then a pool that was emptied; the race detector has it forget a quarter
+		t.Errorf("got %v allocations, want at most 5", allocs)
 	}
 }

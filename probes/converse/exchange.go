@@ -1,6 +1,7 @@
 package converse
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 	"unicode/utf8"
@@ -33,7 +34,7 @@ type exchange struct {
 	total  int    // bytes of lines heard
 	heard  []byte // the first lines, at most conclude.MaxText bytes
 	last   []byte // what came last and did not match, clipped
-	missed bool   // a line came in this step, and did not match
+	missed bool   // a line came in this step that did not match
 	expect []probes.Capture
 	failed bool // by a regular expression
 
@@ -58,13 +59,18 @@ func (x *exchange) Begin() protocol.Step {
 }
 
 // Parser implements [protocol.Exchange].
-func (x *exchange) Parser() protocol.FrameParser { return &x.lines }
+func (x *exchange) Parser() protocol.FrameParser {
+	if x.at < len(x.script.steps) && x.script.steps[x.at].exact != nil {
+		return x.script.steps[x.at].exact
+	}
+	return &x.lines
+}
 
-// goOn takes steps until one awaits a line or TLS.
+// goOn takes steps until one awaits something.
 func (x *exchange) goOn() protocol.Step {
 	for x.at < len(x.script.steps) {
 		s := &x.script.steps[x.at]
-		if s.expect != nil {
+		if s.awaits() {
 			return protocol.Step{Send: x.send}
 		}
 		if x.finish(s) {
@@ -89,11 +95,15 @@ func (x *exchange) OnFrame(f protocol.Frame) protocol.Step {
 	x.send, x.out = x.send[:0], x.out[:0]
 	x.hear(f.Data)
 	s := &x.script.steps[x.at]
-	if !x.match(s, f.Data) {
+	switch {
+	case s.exact != nil && !bytes.Equal(f.Data, s.bytes):
+		x.miss(f.Data)
+		return x.fail(protocol.Refused, s.awaited()+" did not come"+x.lastWords())
+	case s.expect != nil && !x.match(s, f.Data):
 		x.missed = true
 		x.miss(f.Data)
 		if x.total > maxHeard {
-			return x.fail(protocol.OverLimit, fmt.Sprintf("no line matches %s within 1 MiB%s", x.awaited(), x.lastWords()))
+			return x.fail(protocol.OverLimit, s.awaited()+" did not come within 1 MiB"+x.lastWords())
 		}
 		return protocol.Step{}
 	}
@@ -156,21 +166,19 @@ func (x *exchange) OnEnd(end protocol.End, rest []byte, err error) {
 		x.hear(rest)
 		x.miss(rest)
 	}
-	verdict, reason := conclude.Ended(end, err, "a line that matches "+x.awaited())
+	s := &x.script.steps[x.at]
+	verdict, reason := conclude.Ended(end, err, s.awaited())
 	switch end {
 	case protocol.EndOfStream:
-		x.failed = true
+		x.failed = s.expect != nil
 		if x.missed {
-			verdict, reason = protocol.Refused, "closed, and no line matches "+x.awaited()
+			verdict = protocol.Refused
 		}
 	case protocol.EndTimeout, protocol.EndQuiet:
-		reason = "no line matches " + x.awaited() + " in time"
+		reason = s.awaited() + " did not come in time"
 	}
 	x.fail(verdict, reason+x.lastWords())
 }
-
-// awaited is the expression of the present step, for a reason.
-func (x *exchange) awaited() string { return fmt.Sprintf("%#.60q", x.script.steps[x.at].expect) }
 
 // lastWords tells what came last, for a reason.
 func (x *exchange) lastWords() string {

@@ -11,8 +11,8 @@ type finding struct {
 	steps, done int
 	heard, last string
 	expect      []probes.Capture // nil: no line that was awaited came
-	failed      bool
-	judges      bool // by regular expressions
+	judges      bool             // by regular expressions
+	failed      bool             // by one of them
 }
 
 var _ probes.Measured = (*finding)(nil)

@@ -105,7 +105,7 @@ func TestLaterFails(t *testing.T) {
 	}{
 		{"closed", closes, protocol.Closed, "step 1 of 4: closed before a line that matches `^220 (.*)`", 0, false, false, true},
 		{"not agreed", refuses, protocol.Refused,
-			"step 2 of 4: closed, and no line matches `^250`; last came \"454 no\"", 1, false, false, true},
+			"step 2 of 4: closed before a line that matches `^250`; last came \"454 no\"", 1, false, false, true},
 		{"not TLS", agrees(says("250 stop this nonsense\r\n")), protocol.NotSpoken, "not TLS", 2, true, false, false},
 		{"closed in the handshake", agrees(says("")), protocol.Closed, "closed before the ServerHello", 2, false, false, false},
 		{"alert", agrees(says("\x15\x03\x03\x00\x02\x02\x28")), protocol.HandshakeRefused, "alert handshake_failure", 2, true, false, false},

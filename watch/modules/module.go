@@ -38,6 +38,8 @@ type Module struct {
 	Fallback string
 	// Target reads what a user wrote as a target of this module.
 	Target func(text string) (target.Target, error)
+	// Text is the module as a file would have it, secrets hidden, for a person who debugs.
+	Text string
 	// Fingerprint is the same for two modules that ask alike: it knows what the files hold that they name.
 	Fingerprint uint64
 
@@ -63,7 +65,7 @@ func (m *Module) For(hostname string) (*Module, error) {
 }
 
 func compile(source *config.Module, hostname string, now func() time.Time) (*Module, error) {
-	m := &Module{Name: source.Name, Disabled: source.Disabled, source: source, now: now}
+	m := &Module{Name: source.Name, Disabled: source.Disabled, Text: source.Text(), source: source, now: now}
 	files := newFiles(source.Fingerprint, hostname)
 	var err error
 	switch {

@@ -13,8 +13,8 @@ import (
 //     header still holds their name; so where only loopback is listened on, it must be a name of loopback;
 //   - a page from elsewhere may send requests without reading the answers. It has neither a probe run nor a reload by that
 //     (Fetch Metadata, Origin);
-//   - ours runs no script and loads nothing from elsewhere, and nobody frames it (Content Security Policy 3). No CORS header is
-//     ever sent.
+//   - ours runs no script and loads nothing from elsewhere, and nobody frames it (Content Security Policy 3); its icons are data in
+//     its script. No CORS header is ever sent.
 func (s *Server) guard(next http.Handler) http.Handler {
 	next = http.NewCrossOriginProtection().Handler(next)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -34,7 +34,7 @@ func (s *Server) guard(next http.Handler) http.Handler {
 // secure sets the headers that every answer has; one that the web configuration has set stands.
 func secure(h http.Header) {
 	for _, header := range [...][2]string{
-		{"Content-Security-Policy", "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; object-src 'none'"},
+		{"Content-Security-Policy", "default-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; object-src 'none'"},
 		{"X-Content-Type-Options", "nosniff"},
 		{"X-Frame-Options", "deny"},
 		{"Referrer-Policy", "no-referrer"},

@@ -42,12 +42,12 @@ func stateOf(v *track.View) state {
 // The words by which targets are asked for besides their states.
 const (
 	breakerOpen = "breaker-open" // or half-open: it is not asked as often as it should be
-	keptDown    = "kept-down"    // the connection that is to be kept is not up
+	keptDown    = "kept-down"    // the connection that is to be kept is not up, and was tried
 )
 
 func isBreakerOpen(v *track.View) bool { return v.Breaker() != breaker.Closed }
 
-func isKeptDown(v *track.View) bool { return v.Target.Keep && !v.Kept().Up }
+func isKeptDown(v *track.View) bool { return v.Target.Keep && v.Probed() && !v.Kept().Up }
 
 // orders are the ways of sorting besides that by name, which follows where two are equal.
 var orders = map[string]func(a, b *track.View) int{

@@ -225,9 +225,6 @@ func (e *checkedExchange) OnEnd(end protocol.End, rest []byte, err error) {
 
 // Conclusion implements [protocol.Exchange].
 func (e *checkedExchange) Conclusion() protocol.Conclusion {
-	if e.coding != nil {
-		e.coding.close()
-	}
 	c := protocol.Conclusion{Verdict: e.verdict, Reason: e.reason}
 	if e.finding.status != 0 || e.finding.received != "" || len(e.finding.redirects) > 0 {
 		f := e.finding

@@ -188,6 +188,8 @@ func TestChecks(t *testing.T) {
 
 		{name: "a field matches", checks: Checks{RefuseField: field("X-a", "^v2$", false), RequireBody: expressions("nothing")}, says: response("200 OK", two, "hello"),
 			verdict: protocol.Refused, reason: `field X-a is "v2", which matches ^v2$`, regexp: true, length: 5, body: 5},
+		{name: "a field matches before a body that is too long", checks: Checks{RefuseField: field("X-a", "v2", false), BodyLimit: 4}, says: response("200 OK", two, "hello"),
+			verdict: protocol.Refused, reason: "matches v2", regexp: true, length: 5, body: 4},
 		{name: "no field matches", checks: Checks{RefuseField: field("X-a", "^v3$", false)}, says: response("200 OK", two, ""), length: 0},
 		{name: "a field must not lack", checks: Checks{RefuseField: field("X-b", "", false)}, says: response("200 OK", two, ""), verdict: protocol.Refused, reason: "no field X-b", regexp: true},
 		{name: "a field may lack", checks: Checks{RefuseField: field("X-b", "", true), RequireField: field("X-c", "", true)}, says: response("200 OK", two, "")},
@@ -238,6 +240,7 @@ func TestChecks(t *testing.T) {
 func TestCheckedHeadRequest(t *testing.T) {
 	head := strings.Replace(asked, "GET", "HEAD", 1)
 	judged{checks: Checks{Method: "HEAD"}, hears: head, says: "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", length: 5}.run(t)
+	judged{checks: Checks{Method: "HEAD"}, hears: head, says: "HTTP/1.1 304 x\r\nContent-Length: 5\r\n\r\n", verdict: protocol.Refused, reason: "status 304", length: 5}.run(t)
 	judged{checks: Checks{Method: "HEAD"}, hears: head, says: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", length: -1}.run(t)
 }
 
@@ -291,9 +294,23 @@ func TestBodyIsNotKept(t *testing.T) {
 	}
 }
 
+// TestCutCoding cuts a coded body off before the decoder has handed anything out: what it has is counted.
+func TestCutCoding(t *testing.T) {
+	var text strings.Builder
+	for i := range 2000 {
+		text.WriteString(strconv.Itoa(i * i))
+	}
+	body := encoded(t, "gzip", text.String())
+	var c protocol.Conclusion
+	play(newChecked(t, Checks{Compression: "gzip"}).Exchange(web), response("200 OK", "", body)[:len(body)/2], protocol.EndOfStream, &c)
+	if got := figures(c).BodyLength; c.Verdict != protocol.Closed || got < int64(text.Len()/4) || got > int64(text.Len()*3/4) {
+		t.Errorf("got verdict %d, %d bytes, want about half of %d", c.Verdict, got, text.Len())
+	}
+}
+
 // TestBomb has a small body decode to a thousand times its size.
 func TestBomb(t *testing.T) {
-	bomb := encoded(t, "gzip", strings.Repeat("x", 64<<20))
+	bomb := encoded(t, "gzip", strings.Repeat("x", DefaultBodyLimit+1))
 	e := newChecked(t, Checks{Compression: "gzip", RequireBody: expressions("y")}).Exchange(web).(*checkedExchange)
 	var c protocol.Conclusion
 	play(e, response("200 OK", "", bomb), protocol.EndOfStream, &c)

@@ -10,12 +10,12 @@ import (
 
 // decoder undoes the coding of a body that is handed to it in parts. The standard library's decoders pull what they read, so
 // one of them runs as a coroutine that parks wherever it would wait for more. Nothing of the body is kept but what deflate
-// needs (32 KiB, RFC 1951 s.2), and no more is decoded than emit takes. Whoever makes one must end it by close.
+// needs (32 KiB, RFC 1951 s.2), and no more is decoded than emit takes. The coroutine ends with the coding, and with finish:
+// whoever makes a decoder must call it in the end.
 type decoder struct {
 	resume func() (struct{}, bool)
-	stop   func()
+	park   func(struct{}) bool
 
-	park  func(struct{}) bool
 	part  []byte // what the coroutine has not read yet
 	ended bool   // nothing comes behind part
 
@@ -28,7 +28,7 @@ type decoder struct {
 // when it wants no more.
 func newDecoder(coding string, emit func([]byte) bool) *decoder {
 	d := &decoder{}
-	d.resume, d.stop = iter.Pull(func(park func(struct{}) bool) {
+	d.resume, _ = iter.Pull(func(park func(struct{}) bool) {
 		d.park = park
 		d.err = d.run(coding, emit)
 		d.over = true
@@ -42,14 +42,11 @@ func (d *decoder) write(part []byte) {
 	d.resume()
 }
 
-// finish decodes what is left once the body is over.
+// finish decodes what is left once nothing more comes.
 func (d *decoder) finish() {
 	d.ended = true
 	d.resume()
 }
-
-// close ends the coroutine.
-func (d *decoder) close() { d.stop() }
 
 // run is the coroutine.
 func (d *decoder) run(coding string, emit func([]byte) bool) error {
@@ -89,9 +86,7 @@ func (d *decoder) await(n int) bool {
 	for len(held)+len(d.part) < n && !d.ended {
 		held = append(held, d.part...)
 		d.part = nil
-		if !d.park(struct{}{}) {
-			return false
-		}
+		d.park(struct{}{})
 	}
 	if len(held) > 0 {
 		d.part = append(held, d.part...)

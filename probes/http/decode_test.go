@@ -13,7 +13,6 @@ func decode(coding string, body []byte, size, limit int) (out []byte, opened boo
 		out = append(out, part...)
 		return len(out) <= limit
 	})
-	defer d.close()
 	for len(body) > 0 && !d.over {
 		n := min(size, len(body))
 		part := bytes.Clone(body[:n])
@@ -42,17 +41,36 @@ func TestDecoderInParts(t *testing.T) {
 	}
 }
 
-// TestDecoderIsLeft ends decoders that wait for more, some of them before their first byte.
-func TestDecoderIsLeft(t *testing.T) {
+// TestDecoderEnds cuts bodies off, some of them before their first byte.
+func TestDecoderEnds(t *testing.T) {
 	for _, coding := range []string{"gzip", "deflate"} {
 		for n := range 20 {
 			d := newDecoder(coding, func([]byte) bool { return true })
 			if n > 0 {
 				d.write([]byte(encoded(t, "gzip", "text"))[:n])
 			}
-			d.close()
-			d.close()
+			if d.finish(); !d.over || d.err == nil {
+				t.Errorf("%s after %d bytes: over %v, %v, want an error", coding, n, d.over, d.err)
+			}
+			d.write([]byte("more"))
+			d.finish()
 		}
+	}
+}
+
+// TestDecoderStops has the reader want no more.
+func TestDecoderStops(t *testing.T) {
+	body := []byte(encoded(t, "gzip", string(make([]byte, 1<<20))))
+	if out, _, err := decode("gzip", body, len(body), 100); len(out) > 100+4<<10 || err != nil {
+		t.Errorf("got %d bytes, %v, want hardly more than 100", len(out), err)
+	}
+}
+
+// TestBareDeflate looks like zlib's format in its first byte: a stored block, with a bit set in the padding behind its type.
+func TestBareDeflate(t *testing.T) {
+	body := "\x08\x05\x00\xfa\xffhello\x01\x00\x00\xff\xff"
+	if out, _, err := decode("deflate", []byte(body), 1, 100); string(out) != "hello" || err != nil {
+		t.Errorf("got %q, %v", out, err)
 	}
 }
 

@@ -1,5 +1,7 @@
-// Package http asks an HTTP/1.1 server for a page (RFC 9110, RFC 9112). One request, one answer: redirects are reported,
-// not followed.
+// Package http asks an HTTP/1.1 server for a page (RFC 9110, RFC 9112), in two ways. [Probe] is that of a scan: one request, of
+// whose response no more is read than the verdict needs; redirects are reported, not followed. What [NewChecked] returns is
+// that of a watch: it reads responses whole, makes the checks of blackbox_exporter's http prober, and follows redirects, each
+// hop being a probe of its own ([probes.Follower]).
 package http
 
 import (

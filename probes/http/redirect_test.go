@@ -123,7 +123,7 @@ func TestFollowMethod(t *testing.T) {
 
 // TestBodyStaysAway has a body taken away and then kept: it does not come back.
 func TestBodyStaysAway(t *testing.T) {
-	p := newChecked(t, Checks{Method: "POST", Body: []byte("a=b")})
+	p := newChecked(t, Checks{Method: "POST", Body: []byte("a=b"), Fields: []Field{{"Content-Type", "text/x"}}})
 	_, asked := walk(t, p, *web, inTurn(redirect(303, "/n"), redirect(307, "/m"), landed))
 	checkWalk(t, asked[2:], here+"GET /m HTTP/1.1\nHost: example.com\n"+ours+"Referer: http://example.com/n\n")
 }
@@ -136,6 +136,8 @@ func TestSecretsStay(t *testing.T) {
 		{"same host", "/n", here + "GET /n HTTP/1.1\nHost: example.com\n", told + "http://example.com/\nCookie: k=v\n"},
 		{"another port", "http://EXAMPLE.com:81/n", "example.com 192.0.2.1 81\nGET /n HTTP/1.1\nHost: example.com:81\n", told + "http://example.com/\nCookie: k=v\n"},
 		{"subdomain", "http://a.example.com/n", "a.example.com 203.0.113.9 80\nGET /n HTTP/1.1\nHost: a.example.com\n", told + "http://example.com/\nCookie: k=v\n"},
+		{"same host with another name", "http://a:b@example.com/n", here + "GET /n HTTP/1.1\nHost: example.com\n", told + "http://example.com/\nCookie: k=v\n"},
+		{"zone that looks alike", "http://[::1%25.example.com]/n", " ::1%.example.com 80\nGET /n HTTP/1.1\nHost: [::1]\n", ours + "X-A: 1\nReferer: http://example.com/\n"},
 		{"looks alike", "http://anexample.com/n", "anexample.com 203.0.113.9 80\nGET /n HTTP/1.1\nHost: anexample.com\n", ours + "X-A: 1\nReferer: http://example.com/\n"},
 		{"another host", "http://other.test/n", there + "GET /n HTTP/1.1\nHost: other.test\n", ours + "X-A: 1\nReferer: http://example.com/\n"},
 	} {
@@ -280,6 +282,8 @@ func TestCookies(t *testing.T) {
 		{"to a subdomain", "", sets("a=1", "b=2; Domain=.example.com"), "http://x.example.com/", "b=2"},
 		{"of another host", "", sets("a=1; domain=other.test", "b=2; domain=com", "c=3; domain=x.example.com"), "/n", ""},
 		{"path", "", sets("a=1; Path=/n", "b=2; Path=/", "c=3; Path=/n/o", "d=4; Path=/nn", "e=5; path=x"), "/n/o", "c=3; a=1; b=2; e=5"},
+		{"path that looks alike", "", sets("a=1; Path=/n", "b=2; Path=/n/"), "/nn", ""},
+		{"path itself", "", sets("a=1; Path=/n", "b=2; Path=/n/"), "/n", "a=1"},
 		{"default path", "", sets("a=1"), "/n/o", "a=1"},
 		{"secure", "", sets("a=1; Secure"), "/n", ""},
 		{"secure over TLS", "", sets("a=1; Secure"), "https://example.com/", "a=1"},

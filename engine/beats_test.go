@@ -86,12 +86,12 @@ func TestBeatsInRounds(t *testing.T) {
 	if most != beatsPerRound {
 		t.Errorf("up to %d heartbeats between two polls, want %d", most, beatsPerRound)
 	}
-	if lag := w.loop.lag.Max(); lag < connections*2*time.Microsecond {
+	if lag := w.lag(); lag < connections*2*time.Microsecond {
 		t.Errorf("a lag of %v, want that of the last heartbeat", lag)
 	}
 	const far = 50 * time.Millisecond // no answer wakes the loop for the next round
-	if kept(t, w, connections, far, func(r *row) { r.nextHeartbeat = moment }); w.loop.lag.Max() > far/2 {
-		t.Errorf("a lag of %v with peers that are %v away, want no wait between the rounds", w.loop.lag.Max(), far)
+	if kept(t, w, connections, far, func(r *row) { r.nextHeartbeat = moment }); w.lag() > far/2 {
+		t.Errorf("a lag of %v with peers that are %v away, want no wait between the rounds", w.lag(), far)
 	}
 }
 

@@ -52,11 +52,13 @@ type loop struct {
 	now        int64 // when the poll of this batch returned
 	toldAt     int64 // when the poll returned that told of what is read now
 	arrived    arrival
-	armedAt    int64 // what the poller's timer is set to; 0: nothing
-	drainUntil int64 // once stopping: when to cancel what is left
-	partUntil  int64 // once only closing connections are left: when to leave them to the kernel
-	lag        *histogram.Histogram
-	published  bool // the lag is in the engine's figures
+	armedAt    int64                // what the poller's timer is set to; 0: nothing
+	drainUntil int64                // once stopping: when to cancel what is left
+	partUntil  int64                // once only closing connections are left: when to leave them to the kernel
+	lag        *histogram.Histogram // since tellNow
+	tellAt     int64                // when to tell the figures; 0: nothing has happened since they were told
+	tellEvery  time.Duration        // TellEvery; 0, of tests: at the end only
+	cancelling bool                 // everything is being cancelled, which is nobody's latency: the lag is told no more
 	tracing    tracing
 }
 
@@ -86,6 +88,7 @@ func newLoop(cfg *Config, shared *shared, index int, p poller.Poller, s socket.S
 		lag:      histogram.New(),
 
 		beatBudget: beatsPerRound,
+		tellEvery:  TellEvery,
 	}
 	l.admission = newAdmission(share(cfg.Connections), share(cfg.Descriptors))
 	// Room for all rows at once: it takes no memory until it is used, and rows that grew by copies would leave those behind,
@@ -112,8 +115,7 @@ func (l *loop) run() error {
 		l.cancelAll()
 		l.deliver()
 	}
-	l.publish()
-	l.shared.stats.mergeBuffers(l.pool.Stats())
+	l.tellNow()
 	if closeErr := l.poller.Close(); err == nil {
 		err = closeErr
 	}
@@ -148,6 +150,7 @@ func (l *loop) onBatch(now int64, events []poller.Event) (more bool) {
 	l.partLast()
 	l.tracing.next("deliver")
 	l.deliver()
+	l.tell()
 	l.arm()
 	l.tracing.batchEnd()
 
@@ -262,6 +265,7 @@ func (l *loop) arm() {
 	next = earlier(next, l.drainUntil)
 	next = earlier(next, l.partUntil)
 	next = earlier(next, l.holdUntil)
+	next = earlier(next, l.tellAt)
 	if next != 0 && (l.armedAt == 0 || next < l.armedAt) {
 		l.armedAt = next
 		l.poller.ArmTimer(next)
@@ -286,16 +290,11 @@ func (l *loop) heedStop() {
 		l.drainUntil = after(l.now, l.cfg.DrainLimit)
 	}
 	if l.now >= l.drainUntil || l.shared.aborting.Load() {
-		l.publish() // to let go of thousands at once is nobody's latency
+		if !l.cancelling {
+			l.tellNow()
+			l.cancelling = true
+		}
 		l.cancelAll()
-	}
-}
-
-// publish adds the loop's lag so far to everybody's, once.
-func (l *loop) publish() {
-	if !l.published {
-		l.published = true
-		l.shared.stats.mergeLag(l.lag)
 	}
 }
 
@@ -363,6 +362,8 @@ func (l *loop) transition(slot uint32, next State) {
 			l.handshakes--
 		}
 	}
+	l.table.inState[r.state]--
+	l.table.inState[next]++
 	r.state = next
 }
 

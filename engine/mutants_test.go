@@ -86,6 +86,8 @@ var mutants = []mutant{
 	{"End what is open", "orders.go", "\t\tif ids.has(job.ID) {\n\t\t\tl.giveUp(", "\t\tif false {\n\t\t\tl.giveUp(", ""},
 	{"an order without a wake-up", "orders.go", "\tl.poller.Wake()\n", "", ""},
 	{"End by RST", "write.go", "cause == Cancelled && l.shared.stopping.Load()", "cause == Cancelled", "TestGolden"},
+	{"tell the figures at the end only", "loop.go", "\tl.tell()\n", "", ""},
+	{"sleep before the figures are told", "loop.go", "\tnext = earlier(next, l.tellAt)\n", "", ""},
 	{"dial on in a long turn", "admit.go", "if l.isPaced(budget) {", "if false {", "TestPacing"},
 	{"redial on in a long turn", "series.go", "!l.isPaced(budget) && ", "", "TestPacing"},
 }

@@ -136,6 +136,12 @@ func (q *inbox) take(dst []Job) (n int, over bool) {
 	return n, q.finished && q.n == 0
 }
 
+func (q *inbox) length() int64 {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return int64(q.n)
+}
+
 func (q *inbox) finish() {
 	q.mu.Lock()
 	q.finished = true

@@ -103,8 +103,16 @@ func (w *world) checkRate(sent []int64) {
 	}
 }
 
+// lag is how late the loop was at most.
+func (w *world) lag() time.Duration {
+	if told := w.engine.shared.stats.lag; told != nil {
+		return max(told.Max(), w.loop.lag.Max())
+	}
+	return w.loop.lag.Max()
+}
+
 // slack is how late a deadline may be served: a tick and the loop's own lag, which is told in whole microseconds.
-func (w *world) slack() int64 { return int64(time.Millisecond + w.loop.lag.Max() + time.Microsecond) }
+func (w *world) slack() int64 { return int64(time.Millisecond + w.lag() + time.Microsecond) }
 
 // wasHit reports whether a failure out of the blue may have touched the job.
 func (w *world) wasHit(id uint64) bool {
@@ -140,7 +148,7 @@ func (w *world) checkLimit(o *Outcome) {
 	if o.Total > limit+slack {
 		w.problem("job %d ended after %v, want at most %v and %v", o.ID, o.Total, limit, slack)
 	}
-	timedOut := o.Cause == ConnectTimeout && o.Total < worldLimits.Connect || o.Cause == ReadTimeout && o.Total < o.Connect+worldLimits.Read-w.loop.lag.Max()
+	timedOut := o.Cause == ConnectTimeout && o.Total < worldLimits.Connect || o.Cause == ReadTimeout && o.Total < o.Connect+worldLimits.Read-w.lag()
 	if timedOut {
 		w.problem("job %d timed out early: after %v of which %v to connect", o.ID, o.Total, o.Connect)
 	}

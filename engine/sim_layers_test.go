@@ -218,7 +218,7 @@ func (w *world) differsHandshake(o *Outcome, began time.Duration) string {
 	if o.Cause != HandshakeTimeout || w.engine.shared.stats.bufferWaits.Load() > 0 {
 		return ""
 	}
-	if early := began + worldLimits.Handshake - time.Duration(w.loop.lag.Max()) - o.Total; early > 0 {
+	if early := began + worldLimits.Handshake - w.lag() - o.Total; early > 0 {
 		return fmt.Sprintf("the handshake's limit %v early", early)
 	}
 	if late := o.Total - began - worldLimits.Handshake - 2*time.Duration(w.slack()); late > 0 {

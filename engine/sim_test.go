@@ -158,6 +158,10 @@ func newWorld(seed uint64) *world {
 	}
 	w.cfg = w.cfg.withDefaults()
 	w.start(1 + rng.IntN(len(w.cfg.Profiles)))
+	if oneIn(4) {
+		w.loop.tellEvery = TellEvery
+		w.watchFigures(rng)
+	}
 	if oneIn(2) {
 		w.loop.beatBudget = 1 // few of these connections are kept
 	}
@@ -173,6 +177,7 @@ func (w *world) start(profiles int) {
 	w.engine = &Engine{cfg: cfg, shared: newShared(&cfg)}
 	w.engine.shared.wake = w.kernel.Wake
 	w.loop = newLoop(&w.engine.cfg, w.engine.shared, 0, w.kernel, w.kernel.Sockets())
+	w.loop.tellEvery = 0 // what wakes the loop each second would hide that nothing else did
 	w.engine.loops = []*loop{w.loop}
 }
 
@@ -233,6 +238,38 @@ func (w *world) endSome(rng *rand.Rand) {
 		}
 	}
 	w.engine.End(ids)
+}
+
+// watchFigures looks now and then at the figures that the loop has told, and at the loop: what it told is no older than it should be.
+func (w *world) watchFigures(rng *rand.Rand) {
+	var changedAt int64
+	w.loop.observe = func(uint32, State, State) { changedAt = w.kernel.Now() }
+	for at := int64(0); at < int64(20*time.Second); at += 1 + rng.Int64N(int64(500*time.Millisecond)) {
+		w.kernel.At(at, func() {
+			l, now := w.loop, w.kernel.Now()
+			var told Stats // as Engine.Stats makes it
+			told.addFigures(w.engine.shared.stats.loops)
+			var states [Closed]int64
+			for slot := range l.table.rows {
+				if state := l.table.rows[slot].state; state != Closed {
+					states[state]++
+				}
+			}
+			old := now - int64(TellEvery+w.options.Faults.LateMax) - w.slack()
+			if told.States != states && changedAt < old {
+				w.problem("told: %v in states; there have been %v for %v", told.States, states, time.Duration(now-changedAt))
+			}
+			if l.now >= old {
+				return
+			} // else it sleeps, and has told all but how long the last batch took
+			if n := int64(l.wheel.Len()); told.Deadlines != n {
+				w.problem("told: %d deadlines; there have been %d since the last batch, %v ago", told.Deadlines, n, time.Duration(now-l.now))
+			}
+			if n := l.lag.Count(); n > 1 {
+				w.problem("not told: the lag of %d batches, since %v", n, time.Duration(now-l.now))
+			}
+		})
+	}
 }
 
 // clog fills the outbox, and has the consumer come so late.
@@ -314,6 +351,9 @@ func (w *world) checkRemains() {
 	}
 	if most, want := s.inFlightMax.Load(), int64(l.admission.connections); most > want {
 		w.problem("%d were in flight, want at most %d", most, want)
+	}
+	if told := w.engine.Stats(); told.States != [Closed]int64{} || told.Deadlines != 0 || told.Waiting != 0 || told.LoopLag.Count() == 0 {
+		w.problem("told at the end: %v in states, %d deadlines, %d waiting, %d batches", told.States, told.Deadlines, told.Waiting, told.LoopLag.Count())
 	}
 	if n := l.pool.Stats().InUseRings; n != 0 {
 		w.problem("%d rings not returned", n)

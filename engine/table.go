@@ -23,6 +23,7 @@ type table struct {
 	sessions  []*session          // by row, as far as there is TLS; nil without
 	freeSeats []uint32            // flights to be used again
 	live      int                 // rows in use
+	inState   [numStates]int64    // how many of them are in each state; in CLOSED, how many ever were
 }
 
 // none is the index of no flight.
@@ -104,6 +105,7 @@ func (t *table) insert(id uint64, remote socket.Addr, profile uint16) uint32 {
 	t.rows[slot] = row{id: id, remote: remote, fd: -1, generation: generation, seat: none, profile: profile}
 	t.board(slot)
 	t.live++
+	t.inState[Init]++
 	return slot
 }
 

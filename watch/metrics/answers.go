@@ -9,13 +9,12 @@ import (
 	"sonde/watch/track"
 )
 
-// answered writes for targets that answered HTTP.
-func answered(write func(e *encoder, h probes.HTTPFigures)) writeFunc {
-	return func(e *encoder, _ *track.Copy, v *track.View, labels []byte) {
-		if h, ok := v.HTTP(); ok {
-			e.sample(labels)
-			write(e, h)
-		}
+// http writes a figure of HTTP.
+func http(write func(e *encoder, h probes.HTTPFigures)) func(e *encoder, v *track.View, labels []byte) {
+	return func(e *encoder, v *track.View, labels []byte) {
+		h, _ := v.HTTP()
+		e.sample(labels)
+		write(e, h)
 	}
 }
 
@@ -26,16 +25,16 @@ func (e *encoder) redirects(h probes.HTTPFigures)     { e.int(int64(h.Redirects)
 func (e *encoder) contentLength(h probes.HTTPFigures) { e.int(h.ContentLength) }
 func (e *encoder) bodyLength(h probes.HTTPFigures)    { e.int(h.BodyLength) }
 
-func lastModified(e *encoder, _ *track.Copy, v *track.View, labels []byte) {
-	if h, ok := v.HTTP(); ok && !h.LastModified.IsZero() {
+func (e *encoder) lastModified(v *track.View, labels []byte) {
+	if h, _ := v.HTTP(); !h.LastModified.IsZero() {
 		e.sample(labels)
 		e.int(h.LastModified.Unix())
 	}
 }
 
-// httpPhases writes them for an HTTP answer of the last probe.
-func httpPhases(e *encoder, _ *track.Copy, v *track.View, labels []byte) {
-	if _, ok := v.HTTP(); ok && !v.Stale() {
+// lastHTTPPhases writes them if the answer is the last probe's.
+func (e *encoder) lastHTTPPhases(v *track.View, labels []byte) {
+	if !v.Stale() {
 		e.httpPhases(labels, [...]time.Duration{
 			v.Phase(track.PhaseDNS), v.Phase(track.PhaseConnect), v.Phase(track.PhaseTLS), v.Phase(track.PhaseFirstByte), v.Transfer(),
 		})
@@ -51,13 +50,9 @@ func (e *encoder) httpPhases(labels []byte, phases [5]time.Duration) {
 	}
 }
 
-// shaken writes for targets of whose TLS something was learned.
-func shaken(write func(e *encoder, t *probes.TLSFigures, labels []byte)) writeFunc {
-	return func(e *encoder, _ *track.Copy, v *track.View, labels []byte) {
-		if t := v.TLS(); t != nil {
-			write(e, t, labels)
-		}
-	}
+// tls writes what was learned of TLS.
+func tls(write func(e *encoder, t *probes.TLSFigures, labels []byte)) func(e *encoder, v *track.View, labels []byte) {
+	return func(e *encoder, v *track.View, labels []byte) { write(e, v.TLS(), labels) }
 }
 
 func (e *encoder) earliestExpiry(t *probes.TLSFigures, labels []byte) {
@@ -94,21 +89,15 @@ func (e *encoder) tlsVersion(t *probes.TLSFigures, labels []byte) {
 	}
 }
 
-func regexpFailed(e *encoder, _ *track.Copy, v *track.View, labels []byte) {
-	if failed, ok := v.RegexpFailed(); ok {
-		e.sample(labels)
-		e.bool(failed)
-	}
+func (e *encoder) regexpFailed(v *track.View, labels []byte) {
+	failed, _ := v.RegexpFailed()
+	e.sample(labels)
+	e.bool(failed)
 }
 
-func expected(e *encoder, _ *track.Copy, v *track.View, labels []byte) {
-	if captures, ok := v.Expect(); ok {
-		var own []string
-		for _, l := range v.Target.Labels {
-			own = append(own, labelName(l.Name, isTaken))
-		}
-		e.captures(captures, labels, own)
-	}
+func (e *encoder) expected(v *track.View, labels []byte) {
+	captures, _ := v.Expect()
+	e.captures(captures, labels, labelNames(v.Target.Labels))
 }
 
 // captures writes what was captured as the labels of one series, beside the labels that it has, whose names of the user's are own:
@@ -121,7 +110,7 @@ func (e *encoder) captures(captures iter.Seq[probes.Capture], labels []byte, own
 			begun = true
 		}
 		name := labelName(c.Name, func(name string) bool {
-			return len(labels) > 0 && isTaken(name) || slices.Contains(own, name)
+			return len(labels) > 0 && taken[name] || slices.Contains(own, name)
 		})
 		own = append(own, name)
 		e.label(name, c.Value)

@@ -66,14 +66,18 @@ func (e *encoder) suffixed(suffix string, labels []byte) {
 
 // label adds a label to the sample that was begun.
 func (e *encoder) label(name, value string) {
+	e.labelName(name)
+	e.buf = append(appendEscaped(e.buf, value), '"')
+}
+
+// labelName begins a label, of which the value and a quote have to follow.
+func (e *encoder) labelName(name string) {
+	before := byte('{')
 	if e.braces {
-		e.buf = append(e.buf, ',')
-	} else {
-		e.buf = append(e.buf, '{')
+		before = ','
 	}
 	e.braces = true
-	e.buf = append(append(append(e.buf, name...), '=', '"'), ""...)
-	e.buf = append(appendEscaped(e.buf, value), '"')
+	e.buf = append(append(append(e.buf, before), name...), '=', '"')
 }
 
 func (e *encoder) beforeValue() {

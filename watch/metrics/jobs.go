@@ -106,11 +106,13 @@ func (e *encoder) histogram(labels []byte, h *track.Histogram) {
 	for i, n := range h.Counts {
 		sum += n
 		e.suffixed("_bucket", labels)
-		bound := []byte("+Inf")
+		e.labelName("le")
 		if i < track.NumBuckets {
-			bound = e.appendBound(bound[:0], track.Bucket(i))
+			e.bound(track.Bucket(i))
+		} else {
+			e.buf = append(e.buf, "+Inf"...)
 		}
-		e.label("le", string(bound))
+		e.buf = append(e.buf, '"')
 		e.uint(sum)
 	}
 	e.suffixed("_sum", labels)
@@ -119,13 +121,12 @@ func (e *encoder) histogram(labels []byte, h *track.Histogram) {
 	e.uint(sum)
 }
 
-// appendBound appends a bound in seconds; OpenMetrics writes whole numbers as "1.0".
-func (e *encoder) appendBound(to []byte, d time.Duration) []byte {
-	to = appendSeconds(to, d)
+// bound writes a bound in seconds; OpenMetrics has whole numbers as "1.0".
+func (e *encoder) bound(d time.Duration) {
+	e.buf = appendSeconds(e.buf, d)
 	if e.format == OpenMetrics && d%time.Second == 0 {
-		to = append(to, ".0"...)
+		e.buf = append(e.buf, ".0"...)
 	}
-	return to
 }
 
 // appendPair appends a label to labels, which stays as it is.

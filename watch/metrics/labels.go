@@ -20,17 +20,39 @@ func appendLabels(to []byte, t *track.Target) []byte {
 	to = append(appendEscaped(append(to, `job="`...), t.Job), `",instance="`...)
 	to = append(appendEscaped(to, t.Instance), `",module="`...)
 	to = append(appendEscaped(to, t.Module), '"')
+	var names []string // nil: as they are
+	if !plainNames(t.Labels) {
+		names = labelNames(t.Labels)
+	}
 	for i, l := range t.Labels {
-		name := labelName(l.Name, func(name string) bool {
-			return taken[name] || slices.ContainsFunc(t.Labels[:i], func(o track.Label) bool { return labelName(o.Name, isTaken) == name })
-		})
+		name := l.Name
+		if names != nil {
+			name = names[i]
+		}
 		to = append(append(append(to, ','), name...), '=', '"')
 		to = append(appendEscaped(to, l.Value), '"')
 	}
 	return to
 }
 
-func isTaken(name string) bool { return taken[name] }
+// plainNames reports whether the names of labels can be written as they are, as nearly all can.
+func plainNames(labels []track.Label) bool {
+	for _, l := range labels {
+		if !isLabelName(l.Name) || taken[l.Name] {
+			return false
+		}
+	}
+	return true
+}
+
+// labelNames are the names under which the labels of a target are written.
+func labelNames(labels []track.Label) []string {
+	names := make([]string, 0, len(labels))
+	for _, l := range labels {
+		names = append(names, labelName(l.Name, func(name string) bool { return taken[name] || slices.Contains(names, name) }))
+	}
+	return names
+}
 
 // labelName is name, or what is nearest to it that the format allows and that is not taken.
 func labelName(name string, taken func(name string) bool) string {

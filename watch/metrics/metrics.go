@@ -58,9 +58,10 @@ func Negotiate(accept string) Format {
 // Writer writes metrics again and again, and keeps its memory in between: about as many bytes as the labels of all targets have. It
 // belongs to one goroutine at a time. The zero value is ready.
 type Writer struct {
-	encoder encoder
-	labels  []byte // of all targets, one behind the other
-	ends    []int  // of each target's labels
+	encoder  encoder
+	labels   []byte    // of all targets, one behind the other
+	ends     []int     // of each target's labels
+	features []feature // of each target: most families apply to few, and a look at a row is a miss of the cache
 }
 
 // Write writes all families of the targets and jobs in c, and then those of sonde itself; p may be nil. It writes w by chunks of some
@@ -72,11 +73,11 @@ func (w *Writer) Write(to io.Writer, f Format, c *track.Copy, p *Process) error 
 	for _, family := range targetFamilies {
 		e.begin(family.name, family.kind, family.help)
 		start := 0
-		for j := range c.Views {
-			if v := &c.Views[j]; v.Probed() || v.Target.Keep {
-				family.write(e, c, v, w.labels[start:w.ends[j]])
+		for i, end := range w.ends {
+			if w.features[i]&family.of != 0 {
+				family.write(e, &c.Views[i], w.labels[start:end])
 			}
-			start = w.ends[j]
+			start = end
 		}
 		if e.err != nil {
 			break
@@ -89,12 +90,14 @@ func (w *Writer) Write(to io.Writer, f Format, c *track.Copy, p *Process) error 
 	return e.end()
 }
 
-// render renders the labels of all targets.
+// render renders the labels of all targets, and notes what they have.
 func (w *Writer) render(c *track.Copy) {
-	w.labels, w.ends = w.labels[:0], w.ends[:0]
+	w.labels, w.ends, w.features = w.labels[:0], w.ends[:0], w.features[:0]
 	for i := range c.Views {
-		w.labels = appendLabels(w.labels, c.Views[i].Target)
+		v := &c.Views[i]
+		w.labels = appendLabels(w.labels, v.Target)
 		w.ends = append(w.ends, len(w.labels))
+		w.features = append(w.features, featuresOf(c, v))
 	}
 }
 

@@ -187,7 +187,7 @@ func (v *View) HTTP() (h probes.HTTPFigures, ok bool) {
 		return h, false
 	}
 	h = probes.HTTPFigures{
-		StatusCode: int(a.statusCode), Version: float64(a.httpVersion), ContentLength: a.contentLength, BodyLength: a.bodyLength,
+		StatusCode: int(a.statusCode), Version: float64(a.httpVersion) / 10, ContentLength: a.contentLength, BodyLength: a.bodyLength,
 		Redirects: int(a.redirects), TLS: a.has&httpOverTLS != 0,
 	}
 	if a.lastModified != noTime {

@@ -52,8 +52,8 @@ type answer struct {
 	at            int64 // when, in nanoseconds since the Unix epoch; 0: never
 	contentLength int64
 	bodyLength    int64
-	lastModified  int64 // in seconds since the Unix epoch; noTime if not told
-	httpVersion   float32
+	lastModified  int64  // in seconds since the Unix epoch; noTime if not told
+	httpVersion   uint16 // ten times that
 	statusCode    uint16
 	redirects     uint16
 	tls           ref // in Table.tls

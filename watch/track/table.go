@@ -1,6 +1,7 @@
 package track
 
 import (
+	"math"
 	"net/netip"
 	"time"
 
@@ -214,7 +215,7 @@ func (t *Table) learn(a *answer, res *Result) {
 		if h.TLS {
 			a.has |= httpOverTLS
 		}
-		a.statusCode, a.httpVersion = uint16(h.StatusCode), float32(h.Version)
+		a.statusCode, a.httpVersion = uint16(h.StatusCode), uint16(math.Round(h.Version*10))
 		a.contentLength, a.bodyLength, a.redirects = h.ContentLength, h.BodyLength, uint16(h.Redirects)
 		if !h.LastModified.IsZero() {
 			a.lastModified = h.LastModified.Unix()

@@ -44,24 +44,39 @@ var _ probes.Probe = (*checked)(nil)
 
 // first returns the probe of the first hop.
 func (c *Checks) first() *checked {
-	p := &checked{checks: c, method: c.Method, body: c.Body, fields: []Field{{"User-Agent", "sonde"}}}
+	p := &checked{checks: c, method: c.Method, body: c.Body}
+	agent, login := Field{"User-Agent", "sonde"}, c.credentials()
+	hangUp := []Field{{"Connection", "close"}} // one answer is all there is (RFC 9112 s.9.6)
 	for _, f := range c.Fields {
-		switch {
-		case strings.EqualFold(f.Name, "Host"):
+		switch strings.ToLower(f.Name) {
+		case "host":
 			p.host = f.Value
-		case strings.EqualFold(f.Name, "User-Agent"):
-			p.fields[0] = f
-		default:
-			p.fields = append(p.fields, f)
+			continue
+		case "content-length", "transfer-encoding", "trailer":
+			continue
+		case "user-agent":
+			agent = f
+			continue
+		case "authorization":
+			login = nil
+		case "connection":
+			hangUp = nil
 		}
+		p.fields = append(p.fields, f)
 	}
-	if login := c.BasicAuth; login != nil {
-		p.fields = append(p.fields, basicAuth(login.Name, login.Password))
-	}
-	if c.Bearer != "" {
-		p.fields = append(p.fields, Field{"Authorization", "Bearer " + c.Bearer}) // RFC 6750 s.2.1
-	}
+	p.fields = slices.Concat([]Field{agent}, hangUp, p.fields, login)
 	return p
+}
+
+// credentials is the field for them, if there are any.
+func (c *Checks) credentials() []Field {
+	switch {
+	case c.BasicAuth != nil:
+		return []Field{basicAuth(c.BasicAuth.Name, c.BasicAuth.Password)}
+	case c.Bearer != "":
+		return []Field{{"Authorization", "Bearer " + c.Bearer}} // RFC 6750 s.2.1
+	}
+	return nil
 }
 
 // basicAuth is the field that says who we are (RFC 7617 s.2).
@@ -104,5 +119,5 @@ func (p *checked) appendRequest(dst []byte, t *target.Target) []byte {
 	if len(p.body) > 0 || slices.Contains([]string{"POST", "PUT", "PATCH"}, p.method) {
 		dst = appendField(dst, header{"Content-Length", strconv.Itoa(len(p.body))})
 	}
-	return append(dst, "Connection: close\r\n\r\n"...)
+	return append(dst, "\r\n"...)
 }

@@ -36,7 +36,7 @@ func (f *checkedFinding) takeHead(p *http1.Parser, tls bool) {
 	f.finding.takeHead(p)
 	f.tls = tls
 	f.length = f.contentLength
-	if !p.HeadRequest && (f.status == 204 || f.status == 304) {
+	if !p.HeadRequest && (f.status == 101 || f.status == 204 || f.status == 304) {
 		f.length = 0 // RFC 9112 s.6.3, rule 1
 	}
 	f.lastModified = parseDate(string(p.Header("Last-Modified")))

@@ -161,6 +161,7 @@ func TestChecks(t *testing.T) {
 		{name: "chunks", says: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", length: -1, body: 5},
 		{name: "until the end", says: "HTTP/1.0 200 OK\r\n\r\nhello", length: -1, body: 5},
 		{name: "no content", says: "HTTP/1.1 204 No Content\r\n\r\n"},
+		{name: "another protocol from here on", checks: Checks{Status: []probes.StatusRange{{From: 101, To: 101}}}, says: "HTTP/1.1 101 x\r\nUpgrade: websocket\r\n\r\n\x81\x00"},
 		{name: "not modified", says: "HTTP/1.1 304 x\r\nContent-Length: 9\r\n\r\n", verdict: protocol.Refused, reason: "status 304, want 200-299"},
 		{name: "interim", says: "HTTP/1.1 103 x\r\n\r\n" + response("200 OK", "", "hello"), length: 5, body: 5},
 		{name: "interim for ever", says: strings.Repeat("HTTP/1.1 100 x\r\n\r\n", 17), verdict: protocol.Refused, reason: "17 interim"},

@@ -19,13 +19,13 @@ type Checks struct {
 	// Method is GET if it is empty.
 	Method string
 	// Fields are sent in this order. One named Host says what the server is asked for, and is kept over redirects that name
-	// no host.
+	// no host. What follows from the body is not sent (Content-Length, Transfer-Encoding, Trailer).
 	Fields []Field
 	// Body is sent with its Content-Length. A method that usually has a body (POST, PUT, PATCH) is sent with a length of 0
 	// if it is empty (RFC 9110 s.8.6).
 	Body []byte
-	// BasicAuth and Bearer are credentials, of which one is allowed (RFC 7617, RFC 6750). As all fields that hold
-	// secrets they are not sent to other hosts.
+	// BasicAuth and Bearer are credentials, of which one is allowed (RFC 7617, RFC 6750); a field Authorization is sent in
+	// their place. As all fields that hold secrets they are not sent to other hosts.
 	BasicAuth *Login
 	Bearer    string
 
@@ -135,10 +135,6 @@ func (f Field) check() error {
 		return fmt.Errorf("headers: %q is not a field name; give letters, digits and minus signs", f.Name)
 	case strings.ContainsAny(f.Value, "\r\n\x00"):
 		return fmt.Errorf("headers: the value of %s holds a CR, LF or NUL; give one line", f.Name)
-	case strings.EqualFold(f.Name, "Content-Length") || strings.EqualFold(f.Name, "Transfer-Encoding"):
-		return fmt.Errorf("headers: %s follows from the body; leave it out", f.Name)
-	case strings.EqualFold(f.Name, "Connection"):
-		return fmt.Errorf("headers: Connection is always \"close\", because one answer is all there is; leave it out")
 	case strings.EqualFold(f.Name, "Host") && (f.Value == "" || strings.IndexFunc(f.Value, notHost) >= 0):
 		return fmt.Errorf("headers: %q is not a host; give a name or address, with :port if need be", f.Value)
 	}
@@ -163,14 +159,9 @@ func accepts(field, coding string) bool {
 }
 
 func (c *Checks) checkCredentials() error {
-	given := slices.ContainsFunc(c.Fields, func(f Field) bool { return strings.EqualFold(f.Name, "Authorization") })
 	switch {
 	case c.BasicAuth != nil && c.Bearer != "":
 		return fmt.Errorf("basic_auth: there is a bearer token as well; give one of the two")
-	case c.BasicAuth != nil && given:
-		return fmt.Errorf("basic_auth: there is a header Authorization as well; give one of the two")
-	case c.Bearer != "" && given:
-		return fmt.Errorf("authorization: there is a header Authorization as well; give one of the two")
 	case c.BasicAuth != nil && strings.Contains(c.BasicAuth.Name, ":"):
 		return fmt.Errorf("basic_auth: the name holds a colon, which would end it (RFC 7617 s.2); give another")
 	case strings.ContainsAny(c.Bearer, "\r\n\x00"):

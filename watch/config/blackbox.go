@@ -121,14 +121,13 @@ type BlackboxTCP struct {
 	_ unsupported `yaml:"source_ip_address" why:"the system chooses the address to dial from"`
 }
 
-// QueryResponse is one step of a conversation: what is expected, then TLS, then what is sent.
+// QueryResponse is one step of a conversation: what is expected, then what is sent, then TLS.
 type QueryResponse struct {
-	Expect   *regexp.Regexp `yaml:"expect"`
-	Labels   []NameValue    `yaml:"labels"`
-	Send     string         `yaml:"send"` // with ${1} for what Expect captured; a line feed is added
-	StartTLS bool           `yaml:"starttls"`
-
-	_ unsupported `yaml:"expect_bytes" why:"what is expected are lines; write it as a regular expression with expect"`
+	Expect      *regexp.Regexp `yaml:"expect"`
+	ExpectBytes string         `yaml:"expect_bytes"` // byte for byte
+	Labels      []NameValue    `yaml:"labels"`
+	Send        string         `yaml:"send"` // with ${1} for what Expect captured; a line feed is added
+	StartTLS    bool           `yaml:"starttls"`
 }
 
 // NameValue is a label of probe_expect_info; Value may hold ${1}.

@@ -116,6 +116,9 @@ func (r *reader) checkCredentials(h *BlackboxHTTP, path string) {
 func (r *reader) checkBlackboxTCP(t *BlackboxTCP, path string) {
 	for i := range t.QueryResponse {
 		q, path := &t.QueryResponse[i], fmt.Sprintf("%s.query_response[%d]", path, i)
+		if q.Expect != nil && q.ExpectBytes != "" {
+			r.fail(r.at(&q.ExpectBytes), "leave one of them out", "%s: both expect and expect_bytes", path)
+		}
 		for k := range q.Labels {
 			if l := &q.Labels[k]; !labelName.MatchString(l.Name) {
 				r.fail(r.at(&l.Name, l), "a label has letters, digits and underscores", "%s.labels[%d].name: %q is no label", path, k, clip(l.Name))

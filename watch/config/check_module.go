@@ -57,7 +57,6 @@ func (r *reader) checkOwn(o *Own, path string) {
 	}{{&o.Timeout, "timeout"}, {&o.ConnectTimeout, "connect_timeout"}, {&o.HandshakeTimeout, "tls_handshake_timeout"}, {&o.ReadTimeout, "read_timeout"}} {
 		r.lasts(t.p, *t.p, time.Millisecond, maxTimeout, path+"."+t.key)
 	}
-	r.checkOwnTLS(o, path+".tls")
 	p, ok := builtin.Find(o.Probe)
 	if !ok {
 		var known []string
@@ -69,6 +68,7 @@ func (r *reader) checkOwn(o *Own, path string) {
 		return
 	}
 	r.checkHeeded(o, p.About(), path)
+	r.checkOwnTLS(o, p.About(), path+".tls")
 	if o.ReadBytes != 0 {
 		r.within(&o.ReadBytes, float64(o.ReadBytes), 1, protocol.MaxFrameSize, path+".read_bytes")
 	}
@@ -97,21 +97,46 @@ func (r *reader) checkHeeded(o *Own, about probes.About, path string) {
 	}
 }
 
-func (r *reader) checkOwnTLS(o *Own, path string) {
+// tlsProbe is the probe that is TLS itself.
+const tlsProbe = "tls"
+
+func (r *reader) checkOwnTLS(o *Own, about probes.About, path string) {
 	t := &o.TLS
-	known := append(starttls.Protocols(), probes.StartTLSAuto)
-	switch {
-	case t.StartTLS != "" && !slices.Contains(known, t.StartTLS):
-		err := wantWord(t.StartTLS, known).(*mendable)
-		r.fail(r.at(&t.StartTLS), err.hint, "%s.starttls: %s", path, err.text)
-	case t.StartTLS != "" && t.Enabled:
-		r.fail(r.at(&t.StartTLS), "leave one of them out", "%s: enabled has TLS from the first byte, starttls later on request", path)
+	if t.StartTLS != "" {
+		r.checkStartTLS(t, about.Name, path)
+	}
+	for i, protocol := range t.ALPN {
+		switch {
+		case protocol == "" || len(protocol) > 255: // RFC 7301 s.3.1
+			r.fail(r.at(&t.ALPN[i]), "", "%s.alpn[%d]: a protocol's name has 1 to 255 bytes", path, i)
+		case len(about.ALPN) > 0 && !slices.Contains(about.ALPN, protocol):
+			r.fail(r.at(&t.ALPN[i]), "the probe tls offers any protocol", "%s.alpn[%d]: the probe %s speaks %s", path, i, about.Name, words.And(about.ALPN))
+		}
 	}
 	if t.MinVersion != 0 && t.MaxVersion != 0 && t.MinVersion > t.MaxVersion {
 		r.fail(r.at(&t.MinVersion), "turn them round", "%s: min_version %s is above max_version %s", path, t.MinVersion.Word(), t.MaxVersion.Word())
 	}
 	if t.KeyFile != "" && t.CertFile == "" {
 		r.fail(r.at(&t.KeyFile), "cert_file: names the certificate", "%s.key_file: it has no certificate", path)
+	}
+}
+
+// checkStartTLS refuses a protocol that the probe does not speak: it would not be understood.
+func (r *reader) checkStartTLS(t *TLS, probe, path string) {
+	at, known := r.at(&t.StartTLS), starttls.Protocols()
+	own := slices.Contains(known, probe)
+	switch words := append(known, probes.StartTLSAuto); {
+	case !slices.Contains(words, t.StartTLS):
+		err := wantWord(t.StartTLS, words).(*mendable)
+		r.fail(at, err.hint, "%s.starttls: %s", path, err.text)
+	case t.Enabled:
+		r.fail(at, "leave one of them out", "%s: enabled has TLS from the first byte, starttls later on request", path)
+	case probe == tlsProbe:
+	case !own:
+		r.fail(at, "enabled has TLS from the first byte; the probe tls asks for it in any of the protocols",
+			"%s.starttls: the protocol of the probe %s has no way to ask for TLS", path, probe)
+	case t.StartTLS != probe && t.StartTLS != probes.StartTLSAuto:
+		r.fail(at, "", "%s.starttls: the probe %s asks for TLS in its own protocol: want %s or %s", path, probe, probe, probes.StartTLSAuto)
 	}
 }
 

@@ -13,7 +13,7 @@ import (
 // The limits of a document. Aliases can make a small file huge.
 const (
 	maxDepth = 32      // of mappings and lists inside each other; what is read is some eight deep
-	maxNodes = 4 << 20 // that are read, through aliases as often as they are used
+	maxNodes = 1 << 20 // that are read, through aliases as often as they are used
 )
 
 // parseYAML returns the one document of data; nil if there is nothing in it. The parser is given up at its first error.

@@ -56,7 +56,9 @@ func (r *reader) document(data []byte, c *Config) {
 	if n := r.resolve(body); n != nil {
 		r.structure(n, reflect.ValueOf(c).Elem(), "")
 	}
-	r.check(c)
+	if r.nodes < maxNodes { // else the rest was not read
+		r.check(c)
+	}
 }
 
 func (c *Config) setDefaults() {

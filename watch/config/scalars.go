@@ -137,14 +137,14 @@ func parsePrefix(text string, _ bool) (any, error) {
 	p, err := netip.ParsePrefix(text)
 	if err != nil {
 		var a netip.Addr
-		if a, err = netip.ParseAddr(text); err == nil {
+		if a, err = netip.ParseAddr(text); err == nil && a.Zone() == "" {
 			p, err = a.Unmap().Prefix(a.Unmap().BitLen())
 		}
 	}
 	if a := p.Addr(); a.Is4In6() && p.Bits() >= 96 {
 		p = netip.PrefixFrom(a.Unmap(), p.Bits()-96)
 	}
-	if err != nil || p.Addr().Zone() != "" {
+	if !p.IsValid() {
 		return nil, &mendable{fmt.Sprintf("%q: want an address or a block of addresses", clip(text)), "as in 10.0.0.0/8, 192.0.2.7 or 2001:db8::/32"}
 	}
 	return p.Masked(), nil

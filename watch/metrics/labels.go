@@ -35,10 +35,10 @@ func appendLabels(to []byte, t *track.Target) []byte {
 	return to
 }
 
-// plainNames reports whether the names of labels can be written as they are, as nearly all can.
+// plainNames reports whether the names of labels can be written as they are, as nearly all can; those that are not sorted may come twice.
 func plainNames(labels []track.Label) bool {
-	for _, l := range labels {
-		if !isLabelName(l.Name) || taken[l.Name] {
+	for i, l := range labels {
+		if !isLabelName(l.Name) || taken[l.Name] || i > 0 && labels[i-1].Name >= l.Name {
 			return false
 		}
 	}

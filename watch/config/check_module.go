@@ -148,7 +148,7 @@ func (r *reader) checkHeaders(list []Header, path string) {
 			r.fail(r.at(&h.Name), "a field has letters, digits and minus signs", "%s: %q is no name of a field", path, clip(h.Name))
 		}
 		if hasControl(string(h.Value)) {
-			r.fail(r.at(&h.Value, &h.Name), "", "%s.%s: its value has a line end or a NUL", path, clip(h.Name))
+			r.fail(r.at(&h.Value, &h.Name), "", "%s: its value has a line end or a NUL", member(path, h.Name))
 		}
 	}
 }

@@ -5,13 +5,14 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
 )
 
 // Error is one thing that is wrong with a file.
 type Error struct {
 	File         string
 	Line, Column int    // counted from 1; 0 if it is the whole file
-	Text         string // what is wrong; without secrets, and quoted, so that nothing in it can steer a terminal
+	Text         string // what is wrong; without secrets, and with nothing in it that could steer a terminal
 	Hint         string // how to mend it; may be empty
 }
 
@@ -72,7 +73,18 @@ func (p place) compare(q place) int {
 
 // fail notes an error.
 func (r *reader) fail(at place, hint, format string, args ...any) {
-	r.errs = append(r.errs, Error{File: r.file, Line: at.line, Column: at.column, Text: fmt.Sprintf(format, args...), Hint: hint})
+	text := printable(fmt.Sprintf(format, args...))
+	r.errs = append(r.errs, Error{File: r.file, Line: at.line, Column: at.column, Text: text, Hint: printable(hint)})
+}
+
+// printable puts a question mark in place of what could steer a terminal.
+func printable(text string) string {
+	return strings.Map(func(c rune) rune {
+		if !unicode.IsPrint(c) {
+			return '?'
+		}
+		return c
+	}, text)
 }
 
 // sorted are the errors so far in the file's order, no two of them the same: what an alias repeats is told once.

@@ -41,7 +41,7 @@ func FuzzParse(f *testing.F) {
 		case !errors.As(err, &errs) || len(errs) == 0:
 			t.Fatalf("got %v, want errors", err)
 		}
-		lines := bytes.Count(data, []byte("\n")) + 1
+		lines := bytes.Count(data, []byte("\n")) + bytes.Count(data, []byte("\r")) + 1
 		for _, e := range errs {
 			if e.Line < 0 || e.Line > lines || e.Line > 0 && e.Column < 1 {
 				t.Errorf("%v: the file has %d lines", e, lines)

@@ -136,7 +136,7 @@ func (r *reader) bind(n ast.Node, depth int) {
 			r.aliases[n] = to
 			return
 		}
-		r.fail(placeOf(n), "", "nothing above is anchored as &%s", name)
+		r.fail(placeOf(n), "", "nothing above is anchored as &%s", member("", name))
 	}
 }
 

@@ -20,7 +20,6 @@ type command struct {
 	flags    []flagSpec
 	words    []string // what completion offers as arguments
 	files    bool     // completion offers files as arguments
-	later    bool     // part of the contract and not built yet
 	hidden   bool     // works, and is absent from help, manual and completion
 	run      func(ctx context.Context, args []string) error
 }
@@ -44,7 +43,7 @@ func (c *command) path() string {
 }
 
 // listed reports whether help, manual and completion know the command.
-func (c *command) listed() bool { return !c.later && !c.hidden }
+func (c *command) listed() bool { return !c.hidden }
 
 // example is a command line and what it is good for.
 type example struct{ line, doc string }
@@ -93,9 +92,6 @@ func (p *program) find(words []string) (*command, []string, error) {
 			return nil, nil, p.noCommand(words[0], within)
 		}
 		c := among[at]
-		if c.later {
-			return nil, nil, notYet(c.path())
-		}
 		words = words[1:]
 		next := slices.IndexFunc(words, func(w string) bool { return !strings.HasPrefix(w, "-") })
 		if len(c.subs) == 0 || next < 0 {

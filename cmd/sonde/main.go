@@ -47,9 +47,8 @@ func newProgram(stdin io.Reader, stdout, stderr io.Writer) *program {
 	p := &program{stdin: stdin, stdout: stdout, stderr: newConsole(stderr)}
 	p.commands = []*command{
 		newScanCommand(p), newServeCommand(p), newProbesCommand(p), newDoctorCommand(p),
-		newBenchCommand(p),
+		newWatchCommand(p), newBenchCommand(p),
 		newCompletionCommand(p), newManCommand(p), newVersionCommand(p), newWorkerCommand(p),
-		{name: "watch", summary: "probe targets again and again", later: true},
 	}
 	adopt(p.commands)
 	return p

@@ -72,7 +72,6 @@ func (p *program) manual() string {
 
 // laterText names what is in the contract and not built.
 func (p *program) laterText() string {
-	commands := laterCommands(p.commands)
 	var flags []string
 	for _, c := range p.commands {
 		for i := range c.flags {
@@ -81,20 +80,8 @@ func (p *program) laterText() string {
 			}
 		}
 	}
-	return fmt.Sprintf("Planned and not built: the commands %s, and of scan the flags %s. Giving one of them is an error (exit code 2); "+
-		"none is taken and ignored.", andList(commands), strings.Join(flags, ", "))
-}
-
-// laterCommands are those, on all levels, that are not built.
-func laterCommands(commands []*command) []string {
-	var paths []string
-	for _, c := range commands {
-		if c.later {
-			paths = append(paths, c.path())
-		}
-		paths = append(paths, laterCommands(c.subs)...)
-	}
-	return paths
+	return fmt.Sprintf("Planned and not built: of scan the flag %s. Giving it is an error (exit code 2); it is not taken and ignored.",
+		strings.Join(flags, ", "))
 }
 
 // roff writes a manual page.

@@ -15,17 +15,14 @@ import (
 type Question struct {
 	Target target.Target
 	Module *modules.Module
-	// Hostname is the name that the target is asked for, if it is not its own; its own is looked up all the same.
-	Hostname string
 	// Timeout is the whole time that the probe has, from the first dial. Above zero.
 	Timeout time.Duration
 }
 
 // asked is a probe that somebody waits for.
 type asked struct {
-	hostname string
-	timeout  time.Duration
-	replies  chan reply // of capacity one: the owner never waits
+	timeout time.Duration
+	replies chan reply // of capacity one: the owner never waits
 }
 
 type reply struct {
@@ -53,7 +50,7 @@ func (e *NotAllowedError) Error() string {
 // Ask has an answer to q. The target's address, that of its name and those where it leads to must be allowed: it fails with a
 // *NotAllowedError otherwise, and with ErrEnded when Run ends meanwhile. A name is looked up anew.
 func (r *Runner) Ask(ctx context.Context, q Question) (*track.Result, error) {
-	a := &asked{hostname: q.Hostname, timeout: q.Timeout, replies: make(chan reply, 1)}
+	a := &asked{timeout: q.Timeout, replies: make(chan reply, 1)}
 	err := r.Visit(ctx, func() {
 		if r.stopped {
 			a.answer(nil, ErrEnded)

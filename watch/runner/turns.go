@@ -113,9 +113,6 @@ func (r *Runner) dial(now int64, id uint32, f *flight) {
 			return
 		}
 	}
-	if f.asked != nil && f.asked.hostname != "" && len(f.hops) == 0 {
-		f.target.Domain = f.asked.hostname
-	}
 	zone, err := target.Zone(addr)
 	if err != nil {
 		r.fail(now, id, f, report.InvalidInput, report.SideLocal, err.Error())

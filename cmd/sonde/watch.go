@@ -1,0 +1,230 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/coreos/go-systemd/v22/daemon"
+
+	"sonde/report"
+	"sonde/watch"
+	"sonde/watch/config"
+	"sonde/watch/web"
+)
+
+// defaultListen is where the web server of watch answers.
+const defaultListen = "127.0.0.1:9733"
+
+// watchOptions is what the flags of watch say.
+type watchOptions struct {
+	p         *program
+	config    string
+	listen    []string
+	webConfig string
+	pprof     bool
+	check     bool
+	once      bool
+	format    report.Format
+	formatted bool
+}
+
+func newWatchCommand(p *program) *command {
+	o := &watchOptions{p: p}
+	formats := []report.Format{report.JSONL, report.CSV, report.Text}
+	return &command{
+		name:    "watch",
+		summary: "probe targets again and again, keep connections to some, and tell how they are",
+		usage:   "--config FILE [flags]",
+		about: []string{
+			"It works by a file of modules (how a target is asked) and jobs (which targets, how often), or by a file of blackbox_exporter as " +
+				"it is, and answers over HTTP: metrics for Prometheus, probes on demand, and a page for people. See docs/watch.md.",
+			"SIGHUP, a changed file or POST /-/reload have the file read again; one that is bad leaves the old one running. SIGTERM ends it.",
+		},
+		examples: []example{
+			{"sonde watch --config watch.yml", "watch, with the page at http://" + defaultListen + "/"},
+			{"sonde watch --config watch.yml --check", "read the file, tell what it means and what is wrong with it"},
+			{"sonde watch --config watch.yml --once", "probe every target one time; exit code 4 if one failed"},
+			{"sonde watch --config blackbox.yml --listen 127.0.0.1:9115", "stand in for blackbox_exporter"},
+		},
+		flags: []flagSpec{
+			{group: "Watch", name: "config", arg: "FILE", files: true, help: "modules and jobs, YAML", set: toFile(&o.config)},
+			{group: "Watch", name: "check", help: "read the file and end; exit code 1 if it is bad", set: toSwitch(&o.check)},
+			{group: "Watch", name: "once", help: "probe each target one time, print the records and end; exit code 4 if one failed", set: toSwitch(&o.once)},
+			{group: "Watch", name: "format", arg: "WORD", def: "text on a terminal, else jsonl", words: wordsOf(formats),
+				help: "the form of the records of --once", set: o.setFormat},
+			{group: "HTTP", name: "listen", arg: "ADDRESS", many: true, def: defaultListen, help: "where to answer; ADDRESS is host:port", set: toList(&o.listen)},
+			{group: "HTTP", name: "web-config", arg: "FILE", files: true, set: toFile(&o.webConfig),
+				help: "TLS, client certificates and passwords, as exporter-toolkit's --web.config.file"},
+			{group: "HTTP", name: "enable-pprof", help: "answer at /debug/pprof/ too", set: toSwitch(&o.pprof)},
+		},
+		run: o.run,
+	}
+}
+
+func (o *watchOptions) setFormat(value string) error {
+	o.formatted = true
+	formats := []report.Format{report.JSONL, report.CSV, report.Text}
+	return toWord(&o.format, wordsOf(formats), formats)(value)
+}
+
+func (o *watchOptions) run(ctx context.Context, args []string) error {
+	if err := noArguments("watch", args); err != nil {
+		return err
+	}
+	switch {
+	case o.config == "":
+		return &usageError{"watch: --config FILE is missing", "examples/watch has some"}
+	case o.check && o.once:
+		return &usageError{"watch: --check does not go with --once", "--check reads the file, --once probes"}
+	case o.formatted && !o.once:
+		return &usageError{"watch: --format is for the records of --once", ""}
+	case o.check:
+		return o.checkConfig()
+	case o.once:
+		return o.runOnce(ctx)
+	}
+	return o.serve(ctx)
+}
+
+// checkConfig is --check.
+func (o *watchOptions) checkConfig() error {
+	c, err := watch.Check(o.config)
+	if err != nil {
+		return o.told(err)
+	}
+	return o.p.print(watchTable(c))
+}
+
+// told shows all that is wrong with a file.
+func (o *watchOptions) told(err error) error {
+	var all config.Errors
+	if !errors.As(err, &all) {
+		return err
+	}
+	for _, one := range all {
+		o.p.stderr.failure(one.Error(), "")
+	}
+	return exitStatus(exitFatal)
+}
+
+// runOnce is --once.
+func (o *watchOptions) runOnce(ctx context.Context) error {
+	w, err := watch.New(watch.Options{File: o.config, Version: version, Once: true, Log: slog.New(consoleLog{console: o.p.stderr})})
+	if err != nil {
+		return o.told(err)
+	}
+	ctx, stop := stopOnSignal(ctx, func(error) {}, func() {})
+	defer stop()
+	lines := report.NewLineWriter(o.p.stdout)
+	format, style := report.JSONL, report.Style{Width: report.Unbounded, ASCII: asciiOnly()}
+	if isTerminal(o.p.stdout) {
+		format, style = report.Text, report.Style{Width: widthOf(o.p.stdout), Color: colorWanted() && !o.p.noColor, ASCII: asciiOnly()}
+	}
+	if o.formatted {
+		format = o.format
+	}
+	sink := report.NewSink(lines, format, style)
+	targets, failed, err := w.Once(ctx, sink.Write)
+	if closeErr := lines.Close(); err == nil {
+		err = closeErr
+	}
+	switch {
+	case ctx.Err() != nil:
+		return exitStatus(exitStopped)
+	case err != nil:
+		return err
+	case failed > 0:
+		o.p.stderr.note("%d of %s failed", failed, dryTotals(uint64(targets), 0))
+		return exitStatus(exitFailures)
+	}
+	return nil
+}
+
+// serve watches until it is told to stop.
+func (o *watchOptions) serve(ctx context.Context) error {
+	if o.webConfig != "" {
+		if err := web.CheckConfig(o.webConfig); err != nil {
+			return fmt.Errorf("--web-config %s: %w", o.webConfig, err)
+		}
+	}
+	if len(o.listen) == 0 {
+		o.listen = []string{defaultListen}
+	}
+	var listeners []net.Listener
+	defer func() {
+		for _, l := range listeners {
+			l.Close() // again, if it was served
+		}
+	}()
+	for _, addr := range o.listen {
+		l, err := net.Listen("tcp", addr)
+		if err != nil {
+			return fmt.Errorf("--listen %s: %w", addr, err)
+		}
+		listeners = append(listeners, l)
+	}
+	log := slog.New(daemonLog(o.p.stderr))
+	w, err := watch.New(watch.Options{
+		File: o.config, Version: version, Log: log, Listeners: listeners,
+		Web:   web.Options{ConfigFile: o.webConfig, Pprof: o.pprof, Reload: true, Log: log},
+		Ready: func() { o.ready(listeners) },
+	})
+	if err != nil {
+		return o.told(err)
+	}
+	ctx, stop := stopForGood(ctx)
+	defer stop()
+	go o.reload(ctx, w)
+	return w.Run(ctx)
+}
+
+// ready tells that the watch runs: a person, and systemd (sd_notify(3), Type=notify).
+func (o *watchOptions) ready(listeners []net.Listener) {
+	for _, l := range listeners {
+		o.p.stderr.note("watching; http://%s/", l.Addr())
+	}
+	_, _ = daemon.SdNotify(false, daemon.SdNotifyReady) // it is not there, or deaf: nobody to tell
+}
+
+// reload has the file read again at each SIGHUP, until ctx ends.
+func (o *watchOptions) reload(ctx context.Context, w *watch.Watch) {
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	defer signal.Stop(hangups)
+	for {
+		select {
+		case <-hangups:
+			_ = w.Reload(ctx) // which logs what is wrong
+		case <-ctx.Done():
+			_, _ = daemon.SdNotify(false, daemon.SdNotifyStopping)
+			return
+		}
+	}
+}
+
+// stopForGood returns a context that ends at SIGINT or SIGTERM; a second one ends the process.
+func stopForGood(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // from here on a signal does what it does by itself
+	return ctx, stop
+}
+
+// daemonLog is the log of what runs for weeks: lines with a time, but where the journal has its own.
+func daemonLog(w *console) slog.Handler {
+	o := &slog.HandlerOptions{}
+	if os.Getenv("JOURNAL_STREAM") != "" { // systemd.exec(5)
+		o.ReplaceAttr = func(groups []string, a slog.Attr) slog.Attr {
+			if a.Key == slog.TimeKey && len(groups) == 0 {
+				return slog.Attr{}
+			}
+			return a
+		}
+	}
+	return slog.NewTextHandler(w, o)
+}

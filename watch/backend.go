@@ -1,0 +1,155 @@
+package watch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+
+	"sonde/target"
+	"sonde/watch/history"
+	"sonde/watch/modules"
+	"sonde/watch/runner"
+	"sonde/watch/track"
+	"sonde/watch/web"
+)
+
+// backend is the Watch as the web server sees it.
+type backend struct{ *Watch }
+
+var _ web.Backend = backend{}
+
+// now is the configuration that runs; nil before the first does.
+func (w *Watch) now() *loaded {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.loads.taken == 0 {
+		return nil
+	}
+	return w.current
+}
+
+// Ready implements web.Backend.
+func (b backend) Ready() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch {
+	case b.ending:
+		return errors.New("ending")
+	case b.loads.taken == 0:
+		return errors.New("the first configuration does not run yet")
+	}
+	return nil
+}
+
+// copySlice is how many rows are copied between two probes: some 100 us.
+const copySlice = 1024
+
+// Copy implements web.Backend.
+func (b backend) Copy(ctx context.Context, into *track.Copy) error {
+	for from, done := uint32(0), false; !done; {
+		err := b.runner.Visit(ctx, func() { from, done = b.table.Copy(into, from, copySlice, b.clk.Now()) })
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Points implements web.Backend.
+func (b backend) Points(ctx context.Context, of []web.Ref) ([][]history.Point, error) {
+	points := make([][]history.Point, len(of))
+	i := 0
+	for part := range slices.Chunk(of, 256) {
+		err := b.runner.Visit(ctx, func() {
+			for _, ref := range part {
+				if b.table.Target(ref.ID) == ref.Target {
+					points[i] = b.table.History().Points(ref.ID, nil)
+				}
+				i++
+			}
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return points, nil
+}
+
+// Failures implements web.Backend.
+func (b backend) Failures(context.Context) ([]web.Failure, error) { return b.fails.last(), nil }
+
+// find returns a module that can run.
+func (b backend) find(name string) (*modules.Module, error) {
+	l := b.now()
+	if l == nil {
+		return nil, &web.Problem{Code: 503, Text: "the first configuration does not run yet"}
+	}
+	m := l.modules[name]
+	switch {
+	case m == nil:
+		return nil, &web.Problem{Code: 400, Text: fmt.Sprintf("unknown module %q", name)}
+	case m.Disabled != "":
+		return nil, &web.Problem{Code: 400, Text: fmt.Sprintf("module %q is disabled: %s", name, m.Disabled)}
+	}
+	return m, nil
+}
+
+// Module implements web.Backend.
+func (b backend) Module(name string) (web.Limits, error) {
+	m, err := b.find(name)
+	if err != nil {
+		return web.Limits{}, err
+	}
+	return web.Limits{Connect: m.Limits.Connect, TLS: m.Limits.Handshake, Total: m.Timeout}, nil
+}
+
+// Probe implements web.Backend.
+func (b backend) Probe(ctx context.Context, q *web.ProbeRequest) (*web.ProbeAnswer, error) {
+	m, err := b.find(q.Module)
+	if err != nil {
+		return nil, err
+	}
+	t, err := m.Target(q.Target)
+	if err != nil {
+		return nil, &web.Problem{Code: 400, Text: fmt.Sprintf("target %q: %v", q.Target, err)}
+	}
+	if q.Hostname != "" {
+		if m, err = m.For(q.Hostname); err != nil {
+			return nil, &web.Problem{Code: 400, Text: fmt.Sprintf("hostname %q: %v", q.Hostname, err)}
+		}
+	}
+	res, err := b.runner.Ask(ctx, runner.Question{Target: t, Module: m, Timeout: q.Timeout})
+	var refused *runner.NotAllowedError
+	switch {
+	case errors.As(err, &refused):
+		return nil, &web.Problem{Code: 403, Text: refused.Error()}
+	case errors.Is(err, runner.ErrEnded):
+		return nil, &web.Problem{Code: 503, Text: err.Error()}
+	case err != nil:
+		return nil, err
+	}
+	return b.answer(q, m, res)
+}
+
+// onLoopback reports whether only this machine reaches the web server.
+func (w *Watch) onLoopback() bool {
+	for _, l := range w.options.Listeners {
+		addr, ok := l.Addr().(*net.TCPAddr)
+		if !ok || !addr.AddrPort().Addr().Unmap().IsLoopback() {
+			return false
+		}
+	}
+	return true
+}
+
+// setOf is a set of prefixes.
+func setOf(prefixes []netip.Prefix) *target.Set {
+	s := &target.Set{}
+	for _, p := range prefixes {
+		s.AddPrefix(p)
+	}
+	return s
+}

@@ -1,0 +1,250 @@
+package watch
+
+import (
+	"context"
+	"fmt"
+	"hash/fnv"
+	"time"
+
+	"sonde/internal/kernel/limits"
+	"sonde/policy/pace"
+	"sonde/watch/config"
+	"sonde/watch/discovery"
+	"sonde/watch/modules"
+	"sonde/watch/runner"
+	"sonde/watch/track"
+)
+
+// loaded is a configuration that is ready to run. It is not changed any more.
+type loaded struct {
+	config  *config.Config
+	modules map[string]*modules.Module
+	at      time.Time
+	hash    string // of the file, for metrics
+}
+
+// fdReserve is for descriptors that are no connections: standard streams, listeners and who talks to them, files that are watched,
+// lookups, and per loop an epoll, two eventfds and a timerfd.
+const fdReserve = 256
+
+// budget is how many connections there may be.
+func budget(c *config.Config) (connections, descriptors int, err error) {
+	machine, err := limits.Read()
+	if err != nil {
+		return 0, 0, fmt.Errorf("read this machine's limits: %w", err)
+	}
+	descriptors = machine.FDBudget(fdReserve)
+	if descriptors < 1 {
+		return 0, 0, fmt.Errorf("the limit of %d open files leaves none for connections (raise it: ulimit -n 4096)", machine.Files.Soft)
+	}
+	connections = c.Connections
+	if connections == 0 {
+		connections = descriptors
+	}
+	return connections, descriptors, nil
+}
+
+// read reads the file and makes it ready. Modules that ask as they did in old are those of old.
+func (w *Watch) read(old *loaded) (*loaded, error) {
+	c, err := config.Load(w.options.File)
+	if err != nil {
+		return nil, err
+	}
+	l := &loaded{config: c, modules: make(map[string]*modules.Module), at: w.clk.Wall(w.clk.Now())}
+	now := func() time.Time { return w.clk.Wall(w.clk.Now()) }
+	for i := range c.Modules {
+		m, err := modules.Compile(&c.Modules[i], now)
+		if err != nil {
+			return nil, err
+		}
+		if old != nil && old.modules[m.Name] != nil && old.modules[m.Name].Fingerprint == m.Fingerprint {
+			m = old.modules[m.Name]
+		}
+		l.modules[m.Name] = m
+	}
+	l.hash = hashOf(c)
+	return l, nil
+}
+
+// hashOf is the same for two configurations whose modules and jobs say the same.
+func hashOf(c *config.Config) string {
+	h := fnv.New64a()
+	for i := range c.Modules {
+		fmt.Fprintf(h, "%x,", c.Modules[i].Fingerprint)
+	}
+	for i := range c.Jobs {
+		fmt.Fprintf(h, "%x;", c.Jobs[i].Fingerprint)
+	}
+	return fmt.Sprintf("%016x", h.Sum64())
+}
+
+// Reload reads the configuration again and puts it to work. An error says what is wrong with it; then the old one runs on.
+func (w *Watch) Reload(ctx context.Context) error {
+	w.loading.Lock()
+	defer w.loading.Unlock()
+	w.mu.Lock()
+	old := w.current
+	w.mu.Unlock()
+	next, err := w.read(old)
+	if err == nil {
+		err = w.applyLocked(ctx, next)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err != nil {
+		w.loads.refused++
+		w.config.Error, w.config.Failed = err.Error(), w.clk.Wall(w.clk.Now())
+		w.log.Error("configuration refused, the old one runs on", "file", w.options.File, "error", err)
+		return err
+	}
+	return nil
+}
+
+// apply puts the first configuration to work.
+func (w *Watch) apply(l *loaded) error {
+	w.loading.Lock()
+	defer w.loading.Unlock()
+	return w.applyLocked(w.life, l)
+}
+
+// applyLocked has the runner work by l, at once, and discovery look for its targets.
+func (w *Watch) applyLocked(ctx context.Context, l *loaded) error {
+	finders, err := newFinders(w, l)
+	if err != nil {
+		return err
+	}
+	names := make(map[string]bool)
+	err = w.runner.Visit(ctx, func() {
+		for i := range l.config.Jobs {
+			j := &l.config.Jobs[i]
+			names[j.Name] = true
+			w.runner.SetJob(jobOf(j, l))
+		}
+		w.runner.KeepJobs(func(name string) bool { return names[name] })
+		w.runner.SetLimits(limitsOf(l.config, w.onLoopback()))
+	})
+	if err != nil {
+		return err
+	}
+	w.finders.end()
+	w.finders = finders
+	finders.begin(w.life)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.current, w.finding = l, finders
+	w.loads.taken++
+	w.config.File, w.config.Loaded, w.config.Error = w.options.File, l.at, ""
+	w.config.Warnings = nil
+	for _, warning := range l.config.Warnings {
+		w.config.Warnings = append(w.config.Warnings, warning.String())
+	}
+	return nil
+}
+
+// jobOf is what the runner hears of a job.
+func jobOf(j *config.Job, l *loaded) runner.Job {
+	m := l.modules[j.Module]
+	return runner.Job{
+		Name: j.Name, Module: m, Fallback: l.modules[m.Fallback], Interval: j.Interval, Jitter: j.Jitter, Overlap: j.Overlap,
+		Keep: j.Mode == config.Keep, Heartbeat: j.Heartbeat, Retries: j.Retry(),
+		Settings: track.JobSettings{Flap: j.FlapSettings(), Breaker: j.BreakerSettings()},
+	}
+}
+
+// finders find the targets of a configuration's jobs.
+type finders struct {
+	watch     *Watch
+	loaded    *loaded
+	discovery *discovery.Discovery
+	jobs      map[string]*config.Job
+	cancel    context.CancelFunc
+	over      chan struct{} // closed when what begin began has ended
+}
+
+func newFinders(w *Watch, l *loaded) (*finders, error) {
+	f := &finders{watch: w, loaded: l, jobs: make(map[string]*config.Job)}
+	var jobs []discovery.Job
+	for i := range l.config.Jobs {
+		j := &l.config.Jobs[i]
+		f.jobs[j.Name] = j
+		d := discovery.Job{
+			Name: j.Name, Read: l.modules[j.Module].Target, Inline: j.Targets, Files: j.Files, FileSD: j.FileSD,
+		}
+		for _, label := range j.Labels {
+			d.Labels = append(d.Labels, track.Label(label))
+		}
+		for _, h := range j.HTTPSD {
+			d.HTTPSD = append(d.HTTPSD, discovery.HTTPSD{URL: string(h.URL), Refresh: h.RefreshInterval})
+		}
+		jobs = append(jobs, d)
+	}
+	o := discovery.Options{Log: w.log, Clock: w.clk}
+	if w.finders != nil {
+		o.Before = w.finders.discovery
+	}
+	var err error
+	f.discovery, err = discovery.New(jobs, o)
+	return f, err
+}
+
+// begin looks for targets until end, and hands them to the runner.
+func (f *finders) begin(ctx context.Context) {
+	ctx, f.cancel = context.WithCancel(ctx)
+	f.over = make(chan struct{})
+	go func() {
+		defer close(f.over)
+		found := make(chan struct{})
+		go func() {
+			defer close(found)
+			f.discovery.Run(ctx)
+		}()
+		for {
+			select {
+			case u := <-f.discovery.Updates():
+				f.set(ctx, &u)
+			case <-found:
+				return
+			}
+		}
+	}()
+}
+
+// set has the runner watch a job's targets.
+func (f *finders) set(ctx context.Context, u *discovery.Update) {
+	j := f.jobs[u.Job]
+	targets := make([]runner.Target, len(u.Targets))
+	for i := range u.Targets {
+		t := &u.Targets[i]
+		entry := t.Entry
+		if entry.Tag == "" {
+			entry.Tag = j.Tag
+		}
+		targets[i] = runner.Target{
+			Key: t.Key, Entry: entry,
+			About: &track.Target{
+				Job: j.Name, Module: j.Module, Instance: t.Text, Labels: t.Labels, Keep: j.Mode == config.Keep, Interval: j.Interval,
+			},
+		}
+	}
+	_ = f.watch.runner.Visit(ctx, func() { // else we stop
+		f.watch.runner.SetTargets(u.Job, targets)
+		if once := f.watch.once; once != nil {
+			once.listed(f.watch.table)
+		}
+	})
+}
+
+// end ends what begin began; nothing of a nil one.
+func (f *finders) end() {
+	if f != nil && f.cancel != nil {
+		f.cancel()
+		<-f.over
+	}
+}
+
+// limitsOf are those that hold whatever the jobs.
+func limitsOf(c *config.Config, onLoopback bool) runner.Limits {
+	return runner.Limits{
+		HostRate: pace.Settings{PerSecond: c.HostRate}, SubnetRate: c.SubnetRate, Allow: setOf(c.Allowed(onLoopback)),
+	}
+}

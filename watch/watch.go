@@ -1,0 +1,164 @@
+// Package watch joins what `sonde watch` is made of: the configuration becomes modules and jobs, discovery says who the targets of a
+// job are, the runner asks them, and the web server tells what is known.
+//
+//	config ─► modules ──┐
+//	   │                ▼
+//	   └─► discovery ─► runner ─► track ─► metrics, web
+//	                       └────► events
+//
+// A configuration is read whole, made ready and then put to work at once, or not at all: one that is bad leaves the old one running.
+package watch
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+
+	"sonde/internal/clock"
+	"sonde/target"
+	"sonde/watch/runner"
+	"sonde/watch/track"
+	"sonde/watch/web"
+)
+
+// Options is how a Watch works. The zero value of a field means its default.
+type Options struct {
+	// File is the configuration's name. Not empty.
+	File string
+	// Listeners are where the web server answers; it closes them. None: there is no server.
+	Listeners []net.Listener
+	Web       web.Options
+	// Version is that of the program, for the page and the metrics.
+	Version string
+	// Lookup resolves names; default the system's.
+	Lookup target.LookupFunc
+	Log    *slog.Logger
+	Clock  clock.Clock
+	// Drain is how long probes in flight may take when the watch is to end; default 10 s.
+	Drain time.Duration
+	// Ready is called once the first configuration runs.
+	Ready func()
+	// Once has each target asked one time; see [Watch.Once].
+	Once bool
+}
+
+// Watch is one run of `sonde watch`. Make one with [New]; Run it once.
+type Watch struct {
+	options Options
+	clk     clock.Clock
+	log     *slog.Logger
+	table   *track.Table // the runner's
+	runner  *runner.Runner
+	start   time.Time
+	turns   *turnLog
+	fails   *failures
+	life    context.Context // of Run
+	once    *once           // nil: it asks again and again
+
+	loading sync.Mutex // held by one load at a time; guards finders and ends their predecessors
+	finders *finders
+
+	scraping sync.Mutex // held by one scrape at a time; guards scrape
+	scrape   scrape
+
+	mu      sync.Mutex // guards what follows
+	finding *finders   // those that are at work
+	current *loaded
+	config  web.Config // of current, and of the last load that failed
+	loads   loadCounts
+	ending  bool
+}
+
+// loadCounts is how often a configuration was read, for metrics.
+type loadCounts struct{ taken, refused uint64 }
+
+// New reads the configuration and opens the engine. Nothing is dialled before Run. An error is that of the file (config.Errors), or
+// of the machine.
+func New(o Options) (*Watch, error) {
+	w := &Watch{options: o, clk: o.Clock, log: o.Log}
+	if w.clk == nil {
+		w.clk = clock.NewSystem()
+	}
+	if w.log == nil {
+		w.log = slog.New(slog.DiscardHandler)
+	}
+	w.start = w.clk.Wall(w.clk.Now())
+	w.turns, w.fails = newTurnLog(w.log), &failures{}
+	first, err := w.read(nil)
+	if err != nil {
+		return nil, err
+	}
+	w.table = track.New(w.start, first.config.History)
+	connections, descriptors, err := budget(first.config)
+	if err != nil {
+		return nil, err
+	}
+	w.runner, err = runner.New(runner.Options{
+		Table: w.table, Connections: connections, Descriptors: descriptors, Loops: first.config.Loops, Drain: o.Drain,
+		Names: target.ResolverOptions{Lookup: o.Lookup, TTL: first.config.DNS.TTL}, Changed: w.changed, Told: w.told,
+		Once: o.Once, Clock: w.clk, Log: w.log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	w.current = first
+	return w, nil
+}
+
+// Run watches until ctx ends: then probes in flight have the drain limit, kept connections are closed and the web server ends.
+// It returns the first error that ended it before that.
+func (w *Watch) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	w.life = ctx
+	var running sync.WaitGroup
+	part := func(run func(context.Context) error) {
+		running.Go(func() {
+			if err := run(ctx); err != nil && ctx.Err() == nil {
+				cancel(err)
+			}
+		})
+	}
+	part(w.runner.Run)
+	part(w.turns.run)
+	if len(w.options.Listeners) > 0 {
+		part(func(ctx context.Context) error {
+			return web.New(backend{w}, w.options.Web).Serve(ctx, w.options.Listeners...)
+		})
+	}
+	if err := w.apply(w.current); err != nil {
+		cancel(err)
+	} else if w.options.Ready != nil {
+		w.options.Ready()
+	}
+	<-ctx.Done()
+	w.mu.Lock()
+	w.ending = true
+	w.mu.Unlock()
+	running.Wait()
+	w.loading.Lock()
+	w.finders.end()
+	w.loading.Unlock()
+	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
+		return cause
+	}
+	return nil
+}
+
+// told is called by the runner's owner with each result.
+func (w *Watch) told(id uint32, res *track.Result) {
+	w.fails.note(w.table.Target(id), res)
+	if w.once != nil {
+		w.once.take(w.table, id, w.recordOf(id, res))
+	}
+}
+
+// changed is called by the runner's owner when a target's state is another.
+func (w *Watch) changed(id uint32, c track.Change, res *track.Result) {
+	if w.once == nil {
+		w.turns.note(w.table.Target(id), c, res)
+	}
+}

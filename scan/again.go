@@ -1,7 +1,6 @@
 package scan
 
 import (
-	"context"
 	"math/rand/v2"
 	"time"
 
@@ -38,14 +37,14 @@ func newRepeater(s *Scan) *repeater {
 
 // follow notes what came of an attempt. It returns the outcome to tell of, nil if the target is asked again. An attempt that we ended
 // says nothing: then it is the one before.
-func (c *collector) follow(ctx context.Context, e *entry, o *engine.Outcome) *engine.Outcome {
+func (c *collector) follow(e *entry, o *engine.Outcome) *engine.Outcome {
 	if o.DialedAt != 0 {
 		e.course.dials++
 	}
 	switch {
 	case e.course.last != nil && (o.Cause == engine.NotDialed || o.Cause == engine.Cancelled):
 		return e.course.last
-	case c.repeater != nil && ctx.Err() == nil && c.asksAgain(e.course, o):
+	case c.repeater != nil && c.asksAgain(e.course, o):
 		return nil
 	}
 	return o
@@ -70,7 +69,7 @@ func (c *collector) asksAgain(t *course, o *engine.Outcome) bool {
 }
 
 // takeWaiting writes what is known of the targets that wait to be asked again, when the dialer has ended. There are some if the run
-// was stopped.
+// was stopped. From then on nothing is asked again.
 func (c *collector) takeWaiting() {
 	c.repeater = nil
 	for id := range c.scan.dialer.waiting() {

@@ -46,7 +46,7 @@ func (c *collector) collect(ctx context.Context, cancel context.CancelCauseFunc,
 		select {
 		case <-s.engine.Ready():
 			outcomes, running = s.engine.Outcomes(outcomes[:0])
-			c.takeOutcomes(ctx, outcomes)
+			c.takeOutcomes(outcomes)
 		case n := <-s.notes:
 			c.takeNote(&n)
 		case feedErr = <-fed:
@@ -99,13 +99,13 @@ func (c *collector) drainNotes() {
 	}
 }
 
-func (c *collector) takeOutcomes(ctx context.Context, outcomes []engine.Outcome) {
+func (c *collector) takeOutcomes(outcomes []engine.Outcome) {
 	c.released = c.released[:0]
 	for i := range outcomes {
 		o := &outcomes[i]
 		e := &c.scan.flights.entries[o.ID]
 		if e.course != nil {
-			if o = c.follow(ctx, e, o); o == nil {
+			if o = c.follow(e, o); o == nil {
 				continue // it is asked again
 			}
 		}

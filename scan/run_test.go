@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"math"
 	"net/netip"
 	"slices"
 	"strings"
@@ -12,6 +13,7 @@ import (
 
 	"sonde/engine"
 	"sonde/internal/testpeer"
+	"sonde/policy/pace"
 	"sonde/probes"
 	"sonde/report"
 	"sonde/target"
@@ -263,6 +265,11 @@ func TestUsage(t *testing.T) {
 		"shards below 0":  {Config{Shards: -2}, "--shards: -2 is no number of shards"},
 		"connections":     {Config{Connections: -1}, "--connections: -1 is below 1"},
 		"rate":            {Config{Rate: -1}, "--rate: -1 is below 0"},
+		"host rate":       {Config{HostRate: math.NaN()}, "--host-rate: NaN is not within 0.01 and 1e+06 a second"},
+		"host rate high":  {Config{HostRate: 2e6}, "--host-rate: 2e+06 is not within 0.01 and 1e+06 a second"},
+		"subnet rate":     {Config{SubnetRate: pace.Settings{PerSecond: -1, Bits4: 24}}, "--subnet-rate: -1 dials a second: want more than 0 and at most a million"},
+		"subnet of none":  {Config{SubnetRate: pace.Settings{Bits4: 24}}, "--subnet-rate: 0 dials a second: want more than 0 and at most a million"},
+		"retries":         {Config{Retries: -1}, "--retries: -1 retries: want 0 to 100"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

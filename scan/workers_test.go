@@ -6,27 +6,35 @@ import (
 
 	"sonde/engine"
 	"sonde/internal/workers"
+	"sonde/policy/pace"
 	"sonde/report"
 )
 
 // TestDivide: the parts make up the whole, and together the shards of the parts are the shard of the whole.
 func TestDivide(t *testing.T) {
-	whole := Config{Connections: 1001, Rate: 7, MaxTargets: 11, Shards: 3, Shard: 2}
+	whole := Config{
+		Connections: 1001, Rate: 7, HostRate: 3, SubnetRate: pace.Settings{PerSecond: 5, Bits4: 24}, Retries: 2, MaxTargets: 11, Shards: 3, Shard: 2,
+	}
 	const n = 4
-	connections, perSecond, most := 0, 0.0, uint64(0)
+	connections, rates, most := 0, [3]float64{}, uint64(0)
 	shards := map[int]bool{}
 	for worker := range n {
 		part := whole.Divide(n, worker)
 		connections += part.Connections
-		perSecond += part.Rate
+		rates[0] += part.Rate
+		rates[1] += part.HostRate
+		rates[2] += part.SubnetRate.PerSecond
 		most += part.MaxTargets
+		if part.Retries != whole.Retries || part.SubnetRate.Bits4 != whole.SubnetRate.Bits4 {
+			t.Errorf("worker %d: got %d retries and subnets of /%d", worker, part.Retries, part.SubnetRate.Bits4)
+		}
 		if part.Shards != 12 || part.Shard%3 != 2 || part.Shard >= 12 || shards[part.Shard] {
 			t.Errorf("worker %d: got shard %d of %d", worker, part.Shard, part.Shards)
 		}
 		shards[part.Shard] = true
 	}
-	if connections != whole.Connections || perSecond != whole.Rate || most != whole.MaxTargets {
-		t.Errorf("got %d connections, a rate of %v, %d targets; want those of %+v", connections, perSecond, most, whole)
+	if connections != whole.Connections || rates != [3]float64{7, 3, 5} || most != whole.MaxTargets {
+		t.Errorf("got %d connections, rates of %v, %d targets; want those of %+v", connections, rates, most, whole)
 	}
 	if part := (Config{}).Divide(2, 1); part.Connections != defaultConnections/2 || part.Shards != 2 || part.Shard != 1 || part.MaxTargets != 0 {
 		t.Errorf("of the defaults: got %+v", part)

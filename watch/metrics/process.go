@@ -36,7 +36,7 @@ type Engine struct {
 	// for a descriptor, a local port, a buffer.
 	Opened, Closed, Established, FDWaits, PortWaits, BufferWaits uint64
 	Buffers                                                      ringbuf.Stats
-	Armed                                                        int                  // deadlines in the wheels
+	Armed, Waiting                                               int64                // deadlines in the wheels; jobs that wait to be dialled
 	LoopLag                                                      *histogram.Histogram // how late the loops were; nil: not known
 }
 
@@ -94,6 +94,7 @@ func (p *Process) write(e *encoder, c *track.Copy) {
 		{"sonde_buffer_waits_total", counter, "How often a read waited for a buffer.", float64(g.BufferWaits)},
 		{"sonde_buffer_used_bytes", gauge, "Ring buffers that are lent.", float64(g.Buffers.InUseBytes)},
 		{"sonde_buffer_held_bytes", gauge, "Memory that ring buffers are cut from.", float64(g.Buffers.BlockBytes)},
+		{"sonde_waiting_dials", gauge, "Dials that wait for room, a descriptor, a port or their turn.", float64(g.Waiting)},
 		{"sonde_armed_deadlines", gauge, "Deadlines in the timing wheels.", float64(g.Armed)},
 
 		{"sonde_schedule_turns_total", counter, "Turns that were taken.", float64(p.Schedule.Turns)},

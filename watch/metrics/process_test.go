@@ -20,7 +20,7 @@ func process() *Process {
 		Goroutines: 21, HeapBytes: 1 << 26, FDs: 40, FDLimit: 20000, Ports: 28232, Paced: 1, Asked: 2,
 		Engine: Engine{
 			Loops: 1, Connections: []Connections{{"connecting", 3}, {"idle", 12}}, Opened: 100, Closed: 85, Established: 90, FDWaits: 4, PortWaits: 5, BufferWaits: 6,
-			Buffers: ringbuf.Stats{InUseBytes: 4096, BlockBytes: 1 << 20}, Armed: 15, LoopLag: lag,
+			Buffers: ringbuf.Stats{InUseBytes: 4096, BlockBytes: 1 << 20}, Armed: 15, Waiting: 2, LoopLag: lag,
 		},
 		Schedule: schedule.Stats{Turns: 1000, Missed: 2, Overlap: 3},
 		Config:   Config{Hash: "abcdef", Loaded: start, OK: true, Reloads: 2, Failed: 1},

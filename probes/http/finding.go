@@ -29,6 +29,23 @@ type finding struct {
 	title         string
 	match         []string // the match and its groups; nil without
 	received      string
+	overTLS       bool
+	expects       bool // a regular expression is to match the body
+}
+
+// Figures implements [probes.Measured].
+func (f finding) Figures(to *probes.Figures) {
+	if f.status == 0 {
+		return
+	}
+	version, _ := strconv.ParseFloat(f.version, 64) // the parser has seen that it is one
+	to.HTTP = &probes.HTTPFigures{
+		StatusCode: f.status, Version: version, ContentLength: f.contentLength, BodyLength: f.bodyBytes, TLS: f.overTLS,
+	}
+	if f.expects {
+		failed := f.bodyRead && f.match == nil
+		to.RegexpFailed = &failed
+	}
 }
 
 func (f *finding) takeHead(p *http1.Parser) {

@@ -71,6 +71,7 @@ func (Probe) About() probes.About {
 func (p Probe) Exchange(t *target.Target) protocol.Exchange {
 	e := &exchange{probe: p, request: p.appendRequest(nil, t)}
 	e.parser.HeadRequest = p.method == "HEAD"
+	e.finding.overTLS, e.finding.expects = t.TLS, p.expect != nil
 	return e
 }
 

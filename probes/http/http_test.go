@@ -142,3 +142,43 @@ func TestTitle(t *testing.T) {
 		}
 	}
 }
+
+// TestFigures has what monitoring keeps of a response.
+func TestFigures(t *testing.T) {
+	play := func(o probes.Options, target *target.Target, response string) (f probes.Figures) {
+		e := configured(t, o).Exchange(target)
+		e.Begin()
+		for left := []byte(response); ; {
+			frame, n, err := e.Parser().ParseFrame(left)
+			if err != nil {
+				e.OnEnd(protocol.EndOfStream, left, nil)
+				break
+			}
+			left = left[n:]
+			if e.OnFrame(frame).Then == protocol.Done {
+				break
+			}
+		}
+		if m, ok := e.Conclusion().Finding.(probes.Measured); ok {
+			m.Figures(&f)
+		}
+		return f
+	}
+	secure := *web
+	secure.TLS = true
+	const page = "HTTP/1.0 404 Not Found\r\nContent-Length: 5\r\n\r\nhello"
+	if got, want := *play(probes.Options{}, &secure, page).HTTP, (probes.HTTPFigures{StatusCode: 404, Version: 1, ContentLength: 5, TLS: true}); got != want {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+	ok := strings.Replace(page, "404 Not Found", "200 OK", 1)
+	for _, want := range []bool{false, true} {
+		expect := regexp.MustCompile(map[bool]string{false: "hello", true: "bye"}[want])
+		f := play(probes.Options{Expect: expect}, web, ok)
+		if f.RegexpFailed == nil || *f.RegexpFailed != want || f.HTTP.BodyLength != 5 {
+			t.Errorf("%v: got %v and %+v", expect, f.RegexpFailed, f.HTTP)
+		}
+	}
+	if f := play(probes.Options{}, web, "SSH-2.0\r\n"); f.HTTP != nil || f.RegexpFailed != nil {
+		t.Errorf("no response: %+v", f)
+	}
+}

@@ -74,8 +74,20 @@ func (r *Runner) resultOf(f *flight, o *engine.Outcome) *track.Result {
 		res.Figures = new(probes.Figures)
 		m.Figures(res.Figures)
 	}
+	followed(res, len(f.hops))
 	res.Finding = o.Conclusion.Finding
 	return res
+}
+
+// followed says of a result that was led elsewhere, and heard nothing there, that it was.
+func followed(res *track.Result, hops int) {
+	if hops == 0 || res.Figures != nil && res.Figures.HTTP != nil {
+		return
+	}
+	if res.Figures == nil {
+		res.Figures = new(probes.Figures)
+	}
+	res.Figures.HTTP = &probes.HTTPFigures{Redirects: hops}
 }
 
 func hopOf(f *flight, o *engine.Outcome) track.Hop {
@@ -110,6 +122,7 @@ func (r *Runner) fail(now int64, id uint32, f *flight, status report.Status, sid
 		res.At = r.clk.Wall(f.first)
 	}
 	res.Timing.DNS = f.dns
+	followed(res, len(f.hops))
 	r.judge(now, id, f, res)
 }
 

@@ -6,6 +6,7 @@ import (
 
 	"sonde/engine"
 	"sonde/probes"
+	"sonde/protocol"
 	"sonde/report"
 	"sonde/scan"
 	"sonde/watch/track"
@@ -50,6 +51,9 @@ func (r *Runner) resultOf(f *flight, o *engine.Outcome) *track.Result {
 	limits := f.module.Limits.WithDefaults()
 	limits.Target = f.budget()
 	res.Status, res.Side, res.Error = scan.Judge(o, &limits)
+	if c := &o.Conclusion; res.Status == report.IOTimeout && c.Verdict == protocol.Unfinished && c.Reason != "" {
+		res.Error += ": " + c.Reason // such as the step of a conversation
+	}
 	if f.first != 0 {
 		res.At = r.clk.Wall(f.first)
 	} else {

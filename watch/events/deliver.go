@@ -163,9 +163,9 @@ func (d *delivery) tellSpool(err error) {
 	d.mu.Unlock()
 	switch {
 	case err != nil && was == "":
-		d.options.Log.Warn("events: the spool can't be written, so a crash would lose what is queued: " + err.Error())
+		d.options.Log.Warn("events: the spool " + d.spool.path + " can't be written, so a crash would lose what is queued: " + err.Error())
 	case err == nil && was != "":
-		d.options.Log.Info("events: the spool is written again")
+		d.options.Log.Info("events: the spool " + d.spool.path + " is written again")
 	}
 }
 

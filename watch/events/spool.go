@@ -54,13 +54,25 @@ func readSpool(path string, most int) ([]entry, error) {
 		return nil, err
 	}
 	defer file.Close()
-	var kept []entry
-	lines := bufio.NewScanner(file)
-	lines.Buffer(nil, maxSpoolLine)
-	for lines.Scan() {
+	return parseSpool(file, most)
+}
+
+// parseSpool returns the events that are not over, the youngest most of them.
+func parseSpool(from io.Reader, most int) (kept []entry, err error) {
+	lines := bufio.NewReaderSize(from, maxSpoolLine)
+	for isRest := false; ; {
+		line, err := lines.ReadSlice('\n')
+		if err != nil && err != bufio.ErrBufferFull {
+			if err == io.EOF { // a last line without an end was cut short by a crash
+				err = nil
+			}
+			return kept, err
+		}
+		isLong := isRest || err != nil
+		isRest = err != nil
 		var m mark
-		switch err := json.Unmarshal(lines.Bytes(), &m); {
-		case err != nil: // cut short by a crash
+		switch {
+		case isLong || json.Unmarshal(line, &m) != nil: // not of ours: a disk fault, or two lines glued by one
 		case m.Done != "":
 			for i := range kept {
 				if kept[i].id == m.Done {
@@ -72,10 +84,9 @@ func readSpool(path string, most int) ([]entry, error) {
 			if len(kept) == most {
 				kept = kept[1:]
 			}
-			kept = append(kept, entry{id: m.ID, line: bytes.Clone(lines.Bytes())})
+			kept = append(kept, entry{id: m.ID, line: bytes.Clone(bytes.TrimSpace(line))})
 		}
 	}
-	return kept, lines.Err()
 }
 
 // rewrite replaces the file by one that holds these events alone (rename(2)), so that a crash leaves the one or the other.
@@ -93,10 +104,10 @@ func (s *spool) rewrite(entries []entry) error {
 		return errors.Join(err, file.Close())
 	}
 	if s.file != nil {
-		err = s.file.Close() // it has no name any more
+		_ = s.file.Close() // it has no name any more, and nobody will read it
 	}
 	s.file, s.size, s.limit, s.isBroken = file, size, 2*size+SpoolSlack, false
-	return err
+	return nil
 }
 
 // syncFolder makes a rename outlive a power cut (fsync(2)).

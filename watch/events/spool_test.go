@@ -1,0 +1,236 @@
+package events
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+)
+
+// down is a receiver that is away.
+func down(int) (int, error) { return 503, nil }
+
+// snapshot copies a spool as it is now, which is what a process that is killed leaves behind.
+func snapshot(t *testing.T, spool string) string {
+	t.Helper()
+	data, err := os.ReadFile(spool)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "spool")
+	if err := os.WriteFile(path, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func spoolIn(t *testing.T) Options { return Options{Spool: filepath.Join(t.TempDir(), "spool")} }
+
+// TestCrash: at no moment does a crash lose an event that was spooled, whatever was delivered; some may come twice, with one id.
+func TestCrash(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := spoolIn(t)
+		q := open(t, o, func(request int) (int, error) { return []int{200, 503}[request%2], nil })
+		q.add(1, 1700)
+		q.start()
+		for left := 1700; left > 0; left = q.Stats().Waiting {
+			synctest.Wait()
+			after := open(t, Options{Spool: snapshot(t, o.Spool)}, nil)
+			after.start()
+			time.Sleep(time.Millisecond)
+			after.stop()
+			seen := len(q.receiver.got)
+			if got := len(after.receiver.got); got < 1700-seen {
+				t.Fatalf("with %d delivered, %d more came behind the crash", seen, got)
+			}
+			all := append(q.receiver.got[:seen:seen], after.receiver.got...)
+			after.receiver.got = withoutDoubles(all)
+			after.receiver.want(t, 1, 1700)
+			time.Sleep(time.Second)
+		}
+		q.stop()
+		if data, err := os.ReadFile(o.Spool); err != nil || len(data) != 0 {
+			t.Errorf("all is delivered, and the spool holds %q, %v", data, err)
+		}
+	})
+}
+
+func withoutDoubles(all []wireEvent) (single []wireEvent) {
+	seen := map[string]bool{}
+	for _, e := range all {
+		if !seen[e.ID] {
+			seen[e.ID] = true
+			single = append(single, e)
+		}
+	}
+	return single
+}
+
+// TestRestart: what an orderly stop leaves comes first behind the start, with the same ids.
+func TestRestart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := spoolIn(t)
+		first := open(t, o, down)
+		first.start()
+		first.add(1, 3)
+		synctest.Wait()
+		first.stop()
+		first.wantLog("3 are not delivered; they wait in", 1)
+		second := open(t, o, nil)
+		if got := second.Stats(); got.Waiting != 3 || got.Added != 3 {
+			t.Errorf("got %+v", got)
+		}
+		second.add(4, 5)
+		second.start()
+		time.Sleep(time.Second)
+		second.receiver.want(t, 1, 5)
+		if id := second.receiver.got[2].ID; id != first.run+"-3" {
+			t.Errorf("got the id %s, want that of the first run, %s-3", id, first.run)
+		}
+	})
+}
+
+// TestDamagedSpool: of a file that a crash or a disk damaged, the whole lines count.
+func TestDamagedSpool(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := spoolIn(t)
+		first := open(t, o, down)
+		first.add(1, 4)
+		first.start()
+		synctest.Wait()
+		lines := bytes.SplitAfter(mustRead(t, o.Spool), []byte("\n"))
+		damaged := bytes.Join([][]byte{
+			[]byte("\n{}\nnull\n[1]\n\x00\x00\n"), lines[0], bytes.Repeat([]byte("x"), 3*maxSpoolLine), []byte("\n"), lines[1],
+			[]byte(`{"done":"another"}` + "\n"), lines[2], lines[3][:len(lines[3])-5],
+		}, nil)
+		if err := os.WriteFile(o.Spool+".damaged", damaged, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		second := open(t, Options{Spool: o.Spool + ".damaged"}, nil)
+		second.start()
+		time.Sleep(time.Second)
+		second.receiver.want(t, 1, 3)
+	})
+}
+
+func mustRead(t *testing.T, path string) []byte {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+// TestSpoolOfAGreaterQueue: it gives the youngest.
+func TestSpoolOfAGreaterQueue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := spoolIn(t)
+		first := open(t, o, down)
+		first.start()
+		first.add(1, 30)
+		synctest.Wait()
+		first.stop()
+		o.Queue = 10
+		second := open(t, o, nil)
+		second.start()
+		time.Sleep(time.Second)
+		second.receiver.want(t, 21, 30)
+	})
+}
+
+// TestSpoolStaysShort: it is written anew when it is much longer than what is queued.
+func TestSpoolStaysShort(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := spoolIn(t)
+		o.Queue = 10
+		q := open(t, o, down)
+		q.spool.limit = 2 << 10
+		q.start()
+		line := 200
+		for i := range 100 {
+			q.add(i, i)
+			synctest.Wait()
+			q.spoolMustBeShorter(t, 2<<10+2*line)
+			q.spool.limit = min(q.spool.limit, 2<<10)
+		}
+		if lines := strings.Count(string(mustRead(t, o.Spool)), "\n"); lines < 10 {
+			t.Errorf("the spool has %d lines, want what is queued", lines)
+		}
+	})
+}
+
+func (q *tested) spoolMustBeShorter(t *testing.T, most int) {
+	t.Helper()
+	size := len(mustRead(t, q.options.Spool))
+	if size > most || int64(size) != q.Stats().Spooled {
+		t.Fatalf("the spool has %d bytes, want at most %d; told are %d", size, most, q.Stats().Spooled)
+	}
+}
+
+// TestFullDisk: events are delivered though they can't be kept, which is told once; then all that is queued is kept again.
+func TestFullDisk(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := spoolIn(t)
+		var status atomic.Int32
+		status.Store(200)
+		q := open(t, o, func(int) (int, error) { return int(status.Load()), nil })
+		folder := filepath.Dir(o.Spool)
+		if err := q.spool.file.Close(); err != nil { // each write fails
+			t.Fatal(err)
+		}
+		if err := os.Rename(folder, folder+".away"); err != nil { // and so does a new file
+			t.Fatal(err)
+		}
+		q.start()
+		q.add(1, 1)
+		synctest.Wait()
+		q.add(2, 2)
+		synctest.Wait()
+		q.receiver.want(t, 1, 2)
+		if got := q.Stats(); got.SpoolError == "" {
+			t.Errorf("got %+v", got)
+		}
+		status.Store(503)
+		q.add(3, 3)
+		synctest.Wait()
+		if err := os.Rename(folder+".away", folder); err != nil {
+			t.Fatal(err)
+		}
+		q.add(4, 4)
+		synctest.Wait()
+		after := open(t, Options{Spool: snapshot(t, o.Spool)}, nil)
+		after.start()
+		time.Sleep(time.Millisecond)
+		after.receiver.want(t, 3, 4)
+		q.wantLog("can't be written", 1)
+		q.wantLog("is written again", 1)
+		status.Store(200)
+	})
+}
+
+// FuzzParseSpool holds that whatever a spool holds, it is read, and that what is read is written and read as the same.
+func FuzzParseSpool(f *testing.F) {
+	f.Add([]byte(`{"id":"a-1","job":"x"}` + "\n" + `{"id":"a-2"}` + "\n" + `{"done":"a-1"}` + "\n" + `{"id`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		kept, err := parseSpool(bytes.NewReader(data), 10)
+		if err != nil || len(kept) > 10 {
+			t.Fatalf("got %d events, %v", len(kept), err)
+		}
+		var written bytes.Buffer
+		if size, err := writeLines(&written, kept); err != nil || size != int64(written.Len()) {
+			t.Fatalf("wrote %d bytes, %v, want %d", written.Len(), err, size)
+		}
+		again, err := parseSpool(&written, 10)
+		if diff := cmp.Diff(kept, again, cmp.AllowUnexported(entry{}), cmpopts.EquateEmpty()); err != nil || diff != "" {
+			t.Fatalf("%v: %s", err, diff)
+		}
+	})
+}

@@ -27,8 +27,11 @@ var probe = []string{"probes", "probes/internal/...", "protocol/...", "target", 
 // layers is the import rule, from the top down.
 var layers = []layer{
 	{of: "cmd/...", may: slices.Concat([]string{"cmd/...", "watch/...", "policy/...", "bench/...", "scan/...", "serve/...", "engine", "probes/...", "internal/tlsclient", "internal/workers"}, bottom)},
-	// It reads the files of keys and authorities that modules name.
-	{of: "watch/modules", may: slices.Concat([]string{"watch/config", "engine", "probes/...", "internal/tlsclient"}, bottom)},
+	{
+		// It reads the files of keys and authorities that modules name. Its tests ask with them.
+		of: "watch/modules", may: slices.Concat([]string{"watch/config", "engine", "probes/...", "internal/tlsclient"}, bottom),
+		tests: []string{"watch/runner", "watch/track"},
+	},
 	{of: "watch/...", may: slices.Concat([]string{"watch/...", "policy/...", "scan/...", "engine", "probes/...", "internal/workers"}, bottom)},
 	// What is compared does the same work by itself: no scan stands between it and the figures.
 	{of: "bench/transport/...", may: slices.Concat([]string{"bench/transport/...", "engine", "probes/..."}, bottom)},

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"regexp"
 	"strings"
 	"time"
 
@@ -224,10 +225,13 @@ func addCredentials(c *http.Checks, h *config.BlackboxHTTP, files *files) (err e
 	return err
 }
 
+// hasScheme is what a URL begins with (RFC 3986 s.3.1).
+var hasScheme = regexp.MustCompile(`^[a-zA-Z][a-zA-Z0-9+.-]*://`)
+
 // httpTarget reads a URL, or what becomes one with http:// before it.
 func httpTarget(text string) (target.Target, error) {
 	text = strings.TrimSpace(text)
-	if !strings.HasPrefix(text, "http://") && !strings.HasPrefix(text, "https://") {
+	if !hasScheme.MatchString(text) {
 		text = "http://" + text
 	}
 	usual := target.Choice{Name: "http", Port: 80}

@@ -237,6 +237,7 @@ func TestNegotiate(t *testing.T) {
 		"application/openmetrics-text;q=0":                                Text,
 		"application/openmetrics-text; q=x":                               Text,
 		"Application/OpenMetrics-Text":                                    OpenMetrics,
+		"application/openmetrics-text, text/plain":                        OpenMetrics,
 	} {
 		if got := Negotiate(accept); got != want {
 			t.Errorf("%q: got %v, want %v", accept, got, want)

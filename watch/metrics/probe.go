@@ -67,10 +67,13 @@ func (e *encoder) single(name, help string) *encoder {
 	return e
 }
 
-// answer writes the families of HTTP; h is nil if there was no response.
+// answer writes the families of HTTP; without a response, h is nil or has no status code.
 func (e *encoder) answer(r *track.Result, h *probes.HTTPFigures) {
-	if h == nil {
+	switch {
+	case h == nil:
 		h = new(probes.HTTPFigures)
+	case h.StatusCode == 0: // a redirect to where nobody answered
+		h = &probes.HTTPFigures{Redirects: h.Redirects}
 	}
 	e.single("probe_http_content_length", "Length of the body as the server announced it; -1 if it did not.").contentLength(*h)
 	e.begin("probe_http_duration_seconds", gauge, "How long each phase took, over all redirects.")

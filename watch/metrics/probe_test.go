@@ -54,7 +54,7 @@ func answers() map[string]struct {
 		StatusCode: 200, Version: 1.1, ContentLength: 5, BodyLength: 5, LastModified: start, Redirects: 1, TLS: true,
 	}}
 	nowhere := failed(1, report.ConnectionRefused, report.SideRemote)
-	nowhere.Figures = &probes.Figures{TLS: &certificate, HTTP: &probes.HTTPFigures{Redirects: 1}}
+	nowhere.Figures = &probes.Figures{TLS: &certificate, HTTP: &probes.HTTPFigures{Redirects: 1, TLS: true}}
 	return map[string]struct {
 		probe  string
 		result *track.Result

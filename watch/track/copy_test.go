@@ -27,15 +27,13 @@ func TestCopyWhileTargetsCome(t *testing.T) {
 				from, done = table.Copy(&c, from, 7, 0)
 				if left > 0 && !done {
 					left--
-					id := uint32(rng.IntN(100)) // moves to another id
-					if target := table.Target(id); target != nil {
-						table.Remove(id)
-						if other := table.Add(&Target{Job: "a", Instance: "between"}); other != id {
-							t.Fatalf("got id %d, want %d", other, id)
-						}
-						table.Remove(id)
-						table.Add(target)
+					id := uint32(rng.IntN(100)) // its target moves behind all others
+					target := table.Target(id)
+					table.Remove(id)
+					if other := table.Add(&Target{Job: "a", Instance: fmt.Sprint("new ", round, left)}); other != id {
+						t.Fatalf("got id %d, want %d", other, id)
 					}
+					table.Add(target)
 				}
 			}
 			seen := map[string]bool{}
@@ -46,8 +44,8 @@ func TestCopyWhileTargetsCome(t *testing.T) {
 				}
 				seen[name] = true
 			}
-			if len(seen) != 100 || len(c.Jobs) != 1 || c.Jobs[0].Targets != 100 {
-				t.Errorf("%d changes, round %d: %d targets, jobs %+v", changes, round, len(seen), c.Jobs)
+			if len(seen) != table.Len() || len(c.Jobs) != 1 || c.Jobs[0].Targets != table.Len() || c.restarts != 0 {
+				t.Errorf("%d changes, round %d: %d targets of %d, %d restarts, jobs %+v", changes, round, len(seen), table.Len(), c.restarts, c.Jobs)
 			}
 		}
 	}

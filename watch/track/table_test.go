@@ -290,11 +290,11 @@ func TestFigures(t *testing.T) {
 // TestInterned has many targets share what is the same, however it was made.
 func TestInterned(t *testing.T) {
 	table := New(start, 2)
-	for range 1000 {
+	for i := range 1000 {
 		id := table.Add(&Target{Job: "a"})
 		r := bad(1)
 		r.Error = strings.Repeat("x", 5000)
-		r.Figures = &probes.Figures{TLS: &probes.TLSFigures{Subject: strings.Clone("CN=a"), EarliestExpiry: start.In(time.FixedZone("", 3600))}}
+		r.Figures = &probes.Figures{TLS: &probes.TLSFigures{Subject: strings.Clone("CN=a"), EarliestExpiry: start.In(time.FixedZone("", i%3*3600))}}
 		table.Record(id, r, 0)
 	}
 	if len(table.texts.refs) != 1 || len(table.tls.refs) != 1 {
@@ -310,6 +310,26 @@ func TestInterned(t *testing.T) {
 	}
 	if len(table.texts.refs) != 1000 || len(table.texts.slots) > 1002 || len(table.tls.refs) != 0 {
 		t.Errorf("%d texts in %d slots, %d certificates", len(table.texts.refs), len(table.texts.slots), len(table.tls.refs))
+	}
+}
+
+func TestAddresses(t *testing.T) {
+	table, id := newTable(JobSettings{})
+	for addr, want := range map[string]string{
+		"192.0.2.7:1": "192.0.2.7:1", "[::ffff:192.0.2.7]:2": "192.0.2.7:2", "[2001:db8::1]:65535": "[2001:db8::1]:65535", "0.0.0.0:0": "0.0.0.0:0",
+	} {
+		r := good(1)
+		r.Addr = netip.MustParseAddrPort(addr)
+		table.Record(id, r, 0)
+		if got := view(t, table, id).Addr(); got != netip.MustParseAddrPort(want) {
+			t.Errorf("%s: got %v, want %s", addr, got, want)
+		}
+	}
+	r := good(1)
+	r.Addr = netip.AddrPort{}
+	table.Record(id, r, 0)
+	if got := view(t, table, id).Addr(); got.IsValid() {
+		t.Errorf("got %v, want no address", got)
 	}
 }
 

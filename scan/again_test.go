@@ -352,7 +352,7 @@ func TestPaced(t *testing.T) {
 			80, func(netip.Addr) string { return "all" }, 100,
 		},
 		"hosts behind a rate of all": {
-			Config{Args: append(strings.Fields(lines(50, "127.0.1.%d:1")), "127.0.2.1:1", "127.0.2.1:2", "127.0.2.1:3"), HostRate: 5, Rate: 50},
+			Config{Args: append(strings.Fields(lines(50, "127.0.1.%d:1")), "127.0.2.1:1", "127.0.2.1:2", "127.0.2.1:3"), HostRate: 5, Rate: 50, Loops: 1},
 			53, netip.Addr.String, 5,
 		},
 		"hosts behind one that takes all connections": {

@@ -10,6 +10,7 @@
 package config
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"io"
 	"net/netip"
@@ -55,6 +56,8 @@ type Config struct {
 	OTLP *OTLP `yaml:"otlp"`
 	// Warnings are what an operator should know of a file that was taken, in its order.
 	Warnings []Warning `yaml:"-"`
+	// Sum is the SHA-256 of what the file holds.
+	Sum [sha256.Size]byte `yaml:"-"`
 }
 
 // Job is targets that are asked in the same way and at the same pace.
@@ -158,6 +161,8 @@ type Events struct {
 	URL URL `yaml:"url"`
 	// Queue is how many events wait at most while it does not answer, 1 to 1,000,000; default 10,000. The oldest leave first.
 	Queue int `yaml:"queue"`
+	// Spool is a file that keeps what waits while sonde does not run; empty: what waits then is lost.
+	Spool string `yaml:"spool"`
 }
 
 // OTLP is a collector of OpenTelemetry, spoken to by OTLP over HTTP.

@@ -3,7 +3,6 @@ package config
 import (
 	"cmp"
 	"crypto/sha256"
-	"crypto/sha256"
 	"fmt"
 	"maps"
 	"reflect"

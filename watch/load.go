@@ -2,6 +2,7 @@ package watch
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"hash/fnv"
 	"time"
@@ -20,7 +21,8 @@ type loaded struct {
 	config  *config.Config
 	modules map[string]*modules.Module
 	at      time.Time
-	hash    string // of the file, for metrics
+	hash    string            // of what it says, for metrics
+	sum     [sha256.Size]byte // of the file
 }
 
 // fdReserve is for descriptors that are no connections: standard streams, listeners and who talks to them, files that are watched,
@@ -50,7 +52,7 @@ func (w *Watch) read(old *loaded) (*loaded, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &loaded{config: c, modules: make(map[string]*modules.Module), at: w.clk.Wall(w.clk.Now())}
+	l := &loaded{config: c, modules: make(map[string]*modules.Module), at: w.clk.Wall(w.clk.Now()), sum: c.Sum}
 	now := func() time.Time { return w.clk.Wall(w.clk.Now()) }
 	for i := range c.Modules {
 		m, err := modules.Compile(&c.Modules[i], now)
@@ -61,6 +63,11 @@ func (w *Watch) read(old *loaded) (*loaded, error) {
 			m = old.modules[m.Name]
 		}
 		l.modules[m.Name] = m
+	}
+	for i := range c.Jobs {
+		if err := modules.CheckJob(&c.Jobs[i], l.modules); err != nil {
+			return nil, err
+		}
 	}
 	l.hash = hashOf(c)
 	return l, nil
@@ -112,6 +119,11 @@ func (w *Watch) applyLocked(ctx context.Context, l *loaded) error {
 	finders, err := newFinders(w, l)
 	if err != nil {
 		return err
+	}
+	if w.once == nil {
+		if err := w.deliverTo(l.config.Events); err != nil {
+			return err
+		}
 	}
 	names := make(map[string]bool)
 	err = w.runner.Visit(ctx, func() {

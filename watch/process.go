@@ -100,6 +100,10 @@ func engineFigures(s *engine.Stats) watchmetrics.Engine {
 		Loops: s.Loops, Opened: s.Opened, Closed: s.Closed, Established: s.Established,
 		FDWaits: s.FDWaits, PortWaits: s.PortWaits, BufferWaits: s.BufferWaits, Buffers: s.Buffers, LoopLag: s.LoopLag,
 	}
+	for state, n := range s.States {
+		e.Connections = append(e.Connections, watchmetrics.Connections{State: engine.State(state).String(), N: n})
+	}
+	e.Armed = s.Deadlines
 	return e
 }
 

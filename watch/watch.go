@@ -15,6 +15,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"sonde/internal/clock"
@@ -57,6 +58,8 @@ type Watch struct {
 	fails   *failures
 	life    context.Context // of Run
 	once    *once           // nil: it asks again and again
+
+	delivery atomic.Pointer[delivery] // nil: changes are delivered nowhere
 
 	loading sync.Mutex // held by one load at a time; guards finders and ends their predecessors
 	finders *finders
@@ -131,8 +134,13 @@ func (w *Watch) Run(ctx context.Context) error {
 	}
 	if err := w.apply(w.current); err != nil {
 		cancel(err)
-	} else if w.options.Ready != nil {
-		w.options.Ready()
+	} else {
+		if !w.options.Once {
+			part(w.follow)
+		}
+		if w.options.Ready != nil {
+			w.options.Ready()
+		}
 	}
 	<-ctx.Done()
 	w.mu.Lock()
@@ -141,6 +149,7 @@ func (w *Watch) Run(ctx context.Context) error {
 	running.Wait()
 	w.loading.Lock()
 	w.finders.end()
+	w.delivery.Load().end()
 	w.loading.Unlock()
 	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
 		return cause
@@ -158,7 +167,8 @@ func (w *Watch) told(id uint32, res *track.Result) {
 
 // changed is called by the runner's owner when a target's state is another.
 func (w *Watch) changed(id uint32, c track.Change, res *track.Result) {
-	if w.once == nil {
-		w.turns.note(w.table.Target(id), c, res)
+	if t := w.table.Target(id); w.once == nil {
+		w.turns.note(t, c, res)
+		w.tell(t, c, res)
 	}
 }

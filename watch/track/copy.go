@@ -26,10 +26,14 @@ type Copy struct {
 type View struct {
 	Target *Target
 
-	id       uint32
-	row      row
-	breaker  breaker.State
-	failure  *string            // the text of the last one
+	facts
+	shown    answer             // see Stale
+	own      figures            // which the last probe learned
+	stale    bool               // shown is of an earlier one
+	breaker  breaker.State      //
+	id       uint32             //
+	until    int64              // see OpenUntil
+	failText *string            // of the last failure
 	fallback *string            // of the last probe
 	tls      *probes.TLSFigures // of the answer that is shown
 	expect   *string            // likewise
@@ -88,69 +92,64 @@ func (t *Table) View(id uint32, now int64) (v View, ok bool) {
 
 func (t *Table) view(id uint32, now int64, v *View) {
 	r := t.row(id)
-	v.Target, v.id, v.row, v.breaker = t.targets[id], id, *r, r.breaker.State(now)
-	v.failure, v.fallback = t.texts.at(r.failure.text), t.texts.at(r.last.fallback)
-	shown := v.shown()
-	v.tls, v.expect = t.tls.at(shown.tls), t.texts.at(shown.expect)
-}
-
-// shown is the answer whose figures are shown: that of the last probe if it learned any, else the last good one.
-func (v *View) shown() *answer {
-	if v.Stale() {
-		return &v.row.good
+	v.Target, v.id, v.facts, v.own, v.shown = t.targets[id], id, r.facts, r.own.has, r.own
+	if v.stale = r.own.has&learned == 0 && r.good.has&learned != 0; v.stale {
+		v.shown = r.good
 	}
-	return &v.row.own
+	v.breaker, v.until = r.breaker.State(now), r.breaker.Until()
+	v.failText, v.fallback = t.texts.at(r.failure.text), t.texts.at(r.last.fallback)
+	v.tls, v.expect = t.tls.at(v.shown.tls), t.texts.at(v.shown.expect)
 }
 
 // ID is the target's.
 func (v *View) ID() uint32 { return v.id }
 
 // JobIndex is the place of the target's job in Copy.Jobs.
-func (v *View) JobIndex() int { return int(v.row.job) }
+func (v *View) JobIndex() int { return int(v.job) }
 
 // Probed reports whether there was an outcome; without one, all that is said of the last probe is zero.
-func (v *View) Probed() bool { return v.row.probed }
+func (v *View) Probed() bool { return v.probed }
 
 // At is when the last probe began.
-func (v *View) At() time.Time { return moment(v.row.last.at) }
+func (v *View) At() time.Time { return moment(v.last.at) }
 
 // Status is what the last probe came to, and Side whose fault that was.
-func (v *View) Status() report.Status { return v.row.last.status }
+func (v *View) Status() report.Status { return v.last.status }
 
 // Side says whose fault the last failure was.
-func (v *View) Side() report.Side { return v.row.last.side }
+func (v *View) Side() report.Side { return v.last.side }
 
 // Attempts is how many dials the last probe took.
-func (v *View) Attempts() int { return int(v.row.last.attempts) }
+func (v *View) Attempts() int { return int(v.last.attempts) }
 
 // Fallback is the module that answered in the last probe in place of the target's own; empty if none did.
 func (v *View) Fallback() string { return text(v.fallback) }
 
 // Addr is where the last probe went; invalid if it had no address.
-func (v *View) Addr() netip.AddrPort { return v.row.last.address() }
+func (v *View) Addr() netip.AddrPort { return v.last.address() }
 
 // Phase is how long a phase of the last probe took, in whole microseconds; report.Absent if it did not happen.
 func (v *View) Phase(p Phase) time.Duration {
 	if p == PhaseHeartbeat {
-		return v.row.kept.rtt.duration()
+		return v.kept.rtt.duration()
 	}
-	return v.row.last.phases[p].duration()
+	return v.last.phases[p].duration()
 }
 
 // Transfer is the time from the first byte of the last answer to its end; report.Absent if no byte came.
-func (v *View) Transfer() time.Duration { return v.row.last.transfer.duration() }
+func (v *View) Transfer() time.Duration { return v.last.transfer.duration() }
 
 // State is whether the target is up, after rise and fall; Turned is since when, zero if it is not known yet.
-func (v *View) State() flap.State { return v.row.flap.State() }
+func (v *View) State() flap.State { return v.flap.State() }
 
 // Turned is when State became what it is.
-func (v *View) Turned() time.Time { return moment(v.row.turned) }
+func (v *View) Turned() time.Time { return moment(v.turned) }
 
 // Breaker is the state of the target's breaker.
 func (v *View) Breaker() breaker.State { return v.breaker }
 
 // OpenUntil is when the target's breaker, while it is open, lets a trial through, by the monotonic clock; 0 if it is not open.
-func (v *View) OpenUntil() int64 { return v.row.breaker.Until() }
+func (v *View) OpenUntil() int64 { return v.until }
 
 // Failure is the last outcome that was none of success.
 type Failure struct {
@@ -163,26 +162,26 @@ type Failure struct {
 
 // Failure is the last failure; false if there was none. It is that of the last probe if its Status is not report.Success.
 func (v *View) Failure() (f Failure, ok bool) {
-	r := &v.row.failure
-	return Failure{At: moment(r.at), Status: r.status, Side: r.side, Error: text(v.failure), Total: r.total.duration()}, r.at != 0
+	r := &v.failure
+	return Failure{At: moment(r.at), Status: r.status, Side: r.side, Error: text(v.failText), Total: r.total.duration()}, r.at != 0
 }
 
 // Counts are those of the target.
-func (v *View) Counts() Counts { return v.row.counts }
+func (v *View) Counts() Counts { return v.counts }
 
 // LastGood is when the last probe began that succeeded; zero if none did.
-func (v *View) LastGood() time.Time { return moment(v.row.good.at) }
+func (v *View) LastGood() time.Time { return moment(v.goodAt) }
 
 // HasFigures reports whether there are any figures to show, and Stale whether they are of a probe before the last one, which learned
 // none: then they are those of the last that succeeded.
-func (v *View) HasFigures() bool { return v.shown().has&learned != 0 }
+func (v *View) HasFigures() bool { return v.shown.has&learned != 0 }
 
 // Stale reports whether the figures are not of the last probe.
-func (v *View) Stale() bool { return v.row.own.has&learned == 0 && v.row.good.has&learned != 0 }
+func (v *View) Stale() bool { return v.stale }
 
 // HTTP are the figures of the answer; false if it has none.
 func (v *View) HTTP() (h probes.HTTPFigures, ok bool) {
-	a := v.shown()
+	a := &v.shown
 	if a.has&hasHTTP == 0 {
 		return h, false
 	}
@@ -190,8 +189,8 @@ func (v *View) HTTP() (h probes.HTTPFigures, ok bool) {
 		StatusCode: int(a.statusCode), Version: float64(a.httpVersion) / 10, ContentLength: a.contentLength, BodyLength: a.bodyLength,
 		Redirects: int(a.redirects), TLS: a.has&httpOverTLS != 0,
 	}
-	if a.lastModified != noTime {
-		h.LastModified = time.Unix(a.lastModified, 0)
+	if a.has&hasModified != 0 {
+		h.LastModified = time.Unix(int64(a.lastModified), 0)
 	}
 	return h, true
 }
@@ -201,7 +200,7 @@ func (v *View) TLS() *probes.TLSFigures { return v.tls }
 
 // Expect are the captures of the line that was expected; false if none was.
 func (v *View) Expect() (iter.Seq[probes.Capture], bool) {
-	if v.shown().has&hasExpect == 0 {
+	if v.shown.has&hasExpect == 0 {
 		return nil, false
 	}
 	return captures(text(v.expect)), true
@@ -209,7 +208,7 @@ func (v *View) Expect() (iter.Seq[probes.Capture], bool) {
 
 // RegexpFailed is whether a regular expression failed the last probe; false, false if none could.
 func (v *View) RegexpFailed() (failed, ok bool) {
-	has := v.row.own.has
+	has := v.own
 	return has&regexpFailed != 0, has&hasRegexp != 0
 }
 
@@ -229,7 +228,7 @@ type Kept struct {
 
 // Kept is what is known of the kept connection; of a target of which none is kept, it is zero.
 func (v *View) Kept() Kept {
-	k := &v.row.kept
+	k := &v.kept
 	return Kept{
 		Up: k.up, Since: moment(k.since), Connects: k.connects, Drops: k.drops, Cause: k.cause, RTT: k.rtt.duration(), Beat: moment(k.beat),
 	}

@@ -11,14 +11,20 @@ import (
 
 // row is what is known of one target. It holds no pointer: what is text is a number in one of the table's stores.
 type row struct {
-	last    outcome
+	facts
 	own     answer // of the last probe
 	good    answer // of the last probe that succeeded
-	failure failure
 	breaker breaker.Breaker
+}
+
+// facts are the part of a row that readers have a copy of as it is.
+type facts struct {
+	last    outcome
+	failure failure
 	kept    kept
 	counts  Counts
 	turned  int64 // when up, down became what it is, in nanoseconds since the Unix epoch
+	goodAt  int64 // when the last probe began that succeeded, likewise; 0: never
 	job     uint32
 	flap    flap.Flap
 	probed  bool // there was an outcome
@@ -49,19 +55,16 @@ type failure struct {
 
 // answer is what a probe learned in figures.
 type answer struct {
-	at            int64 // when, in nanoseconds since the Unix epoch; 0: never
 	contentLength int64
 	bodyLength    int64
-	lastModified  int64  // in seconds since the Unix epoch; noTime if not told
-	httpVersion   uint16 // ten times that
+	lastModified  uint32 // in seconds since the Unix epoch
+	tls           ref    // in Table.tls
+	expect        ref    // in Table.texts; see packCaptures
 	statusCode    uint16
 	redirects     uint16
-	tls           ref // in Table.tls
-	expect        ref // in Table.texts; see packCaptures
+	httpVersion   uint8 // ten times that
 	has           figures
 }
-
-const noTime = math.MinInt64
 
 // figures says which figures an answer has.
 type figures uint8
@@ -73,6 +76,7 @@ const (
 	hasRegexp            // a regular expression could have failed it
 	regexpFailed         // and did
 	httpOverTLS          // the last hop was over TLS
+	hasModified          // lastModified is set
 
 	learned = hasHTTP | hasTLS | hasExpect // any of an answer
 )

@@ -65,7 +65,7 @@ func (t *Table) Add(target *Target) (id uint32) {
 		}
 	}
 	job := t.job(target.Job)
-	*t.row(id), t.targets[id] = row{job: job}, target
+	*t.row(id), t.targets[id] = row{facts: facts{job: job}}, target
 	t.jobs[job].Targets++
 	t.edition++
 	return id
@@ -144,6 +144,7 @@ func (t *Table) Skip(id uint32, why Skip, n int) {
 type Change struct {
 	From, To               flap.State    // equal: it did not turn
 	BreakerFrom, BreakerTo breaker.State // likewise
+	Since                  time.Time     // when it became From; zero if that is not known
 }
 
 // Record takes the outcome of a probe at the moment now, by the monotonic clock. A cancelled probe says nothing and leaves no trace. A
@@ -151,7 +152,7 @@ type Change struct {
 // its breaker, stay.
 func (t *Table) Record(id uint32, res *Result, now int64) Change {
 	r := t.row(id)
-	c := Change{From: r.flap.State(), To: r.flap.State(), BreakerFrom: r.breaker.State(now), BreakerTo: r.breaker.State(now)}
+	c := Change{From: r.flap.State(), To: r.flap.State(), BreakerFrom: r.breaker.State(now), BreakerTo: r.breaker.State(now), Since: moment(r.turned)}
 	if res.Status == report.Cancelled {
 		r.breaker.Forget()
 		return c
@@ -190,13 +191,13 @@ func (t *Table) note(r *row, res *Result) {
 	}
 	r.last, r.probed = o, true
 
-	own := answer{at: o.at, lastModified: noTime, tls: r.own.tls, expect: r.own.expect}
+	own := answer{tls: r.own.tls, expect: r.own.expect}
 	t.learn(&own, res)
 	r.own = own
 	if res.Status == report.Success {
 		t.tls.swap(r.good.tls, own.tls)
 		t.texts.swap(r.good.expect, own.expect)
-		r.good = own
+		r.good, r.goodAt = own, o.at
 		return
 	}
 	r.failure = failure{
@@ -215,10 +216,11 @@ func (t *Table) learn(a *answer, res *Result) {
 		if h.TLS {
 			a.has |= httpOverTLS
 		}
-		a.statusCode, a.httpVersion = uint16(h.StatusCode), uint16(math.Round(h.Version*10))
+		a.statusCode, a.httpVersion = uint16(h.StatusCode), uint8(math.Round(h.Version*10))
 		a.contentLength, a.bodyLength, a.redirects = h.ContentLength, h.BodyLength, uint16(h.Redirects)
-		if !h.LastModified.IsZero() {
-			a.lastModified = h.LastModified.Unix()
+		if at := h.LastModified.Unix(); at >= 0 && at <= math.MaxUint32 { // to 2106; a zero time is before
+			a.has |= hasModified
+			a.lastModified = uint32(at)
 		}
 	}
 	var seen probes.TLSFigures

@@ -134,7 +134,7 @@ func TestOutcome(t *testing.T) {
 		}
 	}
 	c = table.Record(id, bad(20), 0)
-	if want := (Change{From: flap.Up, To: flap.Down}); c != want {
+	if want := (Change{From: flap.Up, To: flap.Down, Since: start.Add(10 * time.Second)}); c != want {
 		t.Errorf("got %+v, want %+v", c, want)
 	}
 	v = view(t, table, id)

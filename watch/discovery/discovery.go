@@ -5,9 +5,9 @@
 // # What is known stays known
 //
 // A source that fails keeps its last good list, is told once and says so in its [Status]; when it can be read again, that is told
-// once too. A file that can't be parsed is such a failure, and so is an empty one where a list in JSON or YAML should be: that is
-// what a file looks like while it is written in place. A plain list of entries that is cut short can't be told from a short list;
-// so write a new file beside it and rename it over the old one (rename(2)), which is seen whole.
+// once too. A file that can't be parsed is such a failure, and so is one of no bytes: that is what a file looks like while it is
+// written in place. A plain list of entries that is cut short can't be told from a short list; so write a new file beside it and
+// rename it over the old one (rename(2)), which is seen whole.
 //
 // A file that is gone means one of two things. A pattern ("targets/*.json") says that whatever is there counts, so a file of it
 // that was deleted takes its targets with it, as with Prometheus, once it has been away for [VanishGrace] (a deployment may delete

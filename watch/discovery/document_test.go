@@ -74,6 +74,9 @@ func TestParseRefuses(t *testing.T) {
 }
 
 func TestParseList(t *testing.T) {
+	if doc, err := (&source{kind: kindFiles}).parse("list", nil); err == nil {
+		t.Errorf("a file of no bytes gave %+v", doc)
+	}
 	long := strings.Repeat("x", 2*maxText)
 	doc := parseList("list", []byte("\xef\xbb\xbf# hosts\r\na:80\r\n\n \t b:80 # the second\n"+long+"\nc:80"))
 	want := []group{{texts: []string{"a:80", "b:80", long[:maxText+1], "c:80"}, lines: []int32{2, 4, 5, 6}}}

@@ -149,6 +149,8 @@ func (s *source) readFile(path string) (isNew bool, err error) {
 
 func (s *source) parse(path string, data []byte) (*document, error) {
 	switch {
+	case s.kind == kindFiles && len(data) == 0:
+		return nil, errors.New("it is empty; a list without targets has a comment")
 	case s.kind == kindFiles:
 		return parseList(path, data), nil
 	case strings.HasSuffix(path, ".json"):

@@ -257,6 +257,9 @@ func TestManyTargets(t *testing.T) {
 		t.Error("targets of one group do not share their labels")
 	}
 	r.stop()
+	if allocs := testing.AllocsPerRun(1, func() { r.jobs[0].list() }); allocs > count/10 {
+		t.Errorf("putting the list together takes %.0f allocations, want a few for each group", allocs)
+	}
 	s := r.jobs[0].sources[0]
 	again, _ := s.look(1, 0)
 	if again.isNew || again.docs != nil || again.err != nil {

@@ -120,18 +120,30 @@ func (h *hub) tick(ctx context.Context, in *shown, states map[*track.Target]stat
 	}
 	turned := newlyTurned(in, states)
 	for s := range h.subscribers {
-		select {
-		case <-s.ticks: // it has not taken the last one, so it is told of all of its rows again
-			clear(s.sent)
-		default:
-		}
-		event, err := json.Marshal(tick{At: stamp(in.at), Totals: in.totals, Turned: turned, Rows: s.news(in)})
-		if err != nil {
-			h.log.Error("events", "err", err)
-			continue
-		}
-		s.ticks <- event
+		h.send(s, in, turned)
 	}
+}
+
+// first gives a subscriber its first event, so that it need not wait for the next tick.
+func (h *hub) first(s *subscriber, in *shown) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.send(s, in, nil)
+}
+
+// send is called with mu held.
+func (h *hub) send(s *subscriber, in *shown, turned []row) {
+	select {
+	case <-s.ticks: // it has not taken the last one, so it is told of all of its rows again
+		clear(s.sent)
+	default:
+	}
+	event, err := json.Marshal(tick{At: stamp(in.at), Totals: in.totals, Turned: turned, Rows: s.news(in)})
+	if err != nil {
+		h.log.Error("events", "err", err)
+		return
+	}
+	s.ticks <- event
 }
 
 // newlyTurned returns the targets whose state is another than in states, and writes it there.
@@ -189,6 +201,10 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer s.hub.leave(me)
+	if err := s.views.look(r.Context(), func(in *shown) { s.hub.first(me, in) }); err != nil {
+		s.fail(w, "events", err)
+		return
+	}
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("Cache-Control", "no-store")
 	flush := http.NewResponseController(w).Flush

@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/netip"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -132,6 +131,13 @@ func (f *fake) record(id uint32, i int, at time.Time, p int) {
 	}
 }
 
+// recordFailure has target i be refused.
+func (f *fake) recordFailure(i int) {
+	r := &track.Result{At: f.clock.Wall(f.clock.Now()), Attempts: 1, Timing: report.NoTiming}
+	f.fail(i, r)
+	f.table.Record(uint32(i), r, f.clock.Now())
+}
+
 func (f *fake) fail(i int, r *track.Result) {
 	r.Figures, r.Side = nil, report.SideRemote
 	r.Timing.TLS, r.Timing.FirstByte = report.Absent, report.Absent
@@ -234,6 +240,3 @@ func (f *fake) Status(context.Context) (*web.Status, error) {
 }
 
 var errNotYet = errors.New("no configuration has run yet")
-
-// words are the words of a text, for messages of tests.
-func words(s string) string { return strings.Join(strings.Fields(s), " ") }

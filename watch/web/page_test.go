@@ -96,3 +96,89 @@ func TestPage(t *testing.T) {
 	}
 	b.quiet()
 }
+
+// TestPageWorks uses the page as a person does.
+func TestPageWorks(t *testing.T) {
+	b := newChromium(t)
+	b.size(1280, 800, "light")
+	f := newFake(t, 10000)
+	url, end := serve(t, f, web.Options{})
+	rows := func(selector string) string {
+		return "[...document.querySelectorAll('.rows .row:not(.waiting) " + selector + "')].map((e) => e.textContent)"
+	}
+	step := func(name string, do func()) {
+		t.Helper()
+		if !t.Failed() {
+			do()
+			t.Log(name)
+		}
+	}
+	step("few of the rows are in the page", func() {
+		b.open(url)
+		b.wait(isLive + " && " + hasRows)
+		b.wait(`document.querySelectorAll('.rows .row').length < 60 && document.getElementById('table').getAttribute('aria-rowcount') === '10001'`)
+		b.wait(`document.title.includes('down') && document.getElementById('icon').href.includes('d2401f')`)
+	})
+	step("the last row is asked for by its key", func() {
+		b.key("G")
+		b.wait(`document.querySelector('.rows [aria-rowindex="10001"]:not(.waiting)[aria-selected=true]')`)
+		b.key("g")
+		b.wait(`document.querySelector('.rows [aria-rowindex="2"]:not(.waiting)[aria-selected=true]')`)
+	})
+	step("a target is looked at, the next, and left", func() {
+		b.key("j")
+		b.key("Enter")
+		b.wait(`document.querySelector('.detail h2')?.textContent === document.querySelector('.rows [aria-rowindex="3"] .name b').textContent && document.activeElement.tagName === 'H2'`)
+		b.key("j")
+		b.wait(`document.querySelector('.detail h2')?.textContent === document.querySelector('.rows [aria-rowindex="4"] .name b').textContent`)
+		b.key("Escape")
+		b.wait(`document.getElementById('detail').hidden && document.activeElement.id === 'table' && location.hash === ''`)
+	})
+	step("a search is typed, and is in the address", func() {
+		b.key("/")
+		for _, letter := range "db-0002" {
+			b.key(string(letter))
+		}
+		b.wait(`location.search === '?q=db-0002' && ` + rows(".name b") + `.join() === 'db-0002.internal.example.org:5432'`)
+		b.wait(`document.getElementById('matched').textContent === '1 of 10,000 targets'`)
+		b.key("Escape")
+		b.wait(`location.search === '' && ` + rows(".name b") + `.length > 5`)
+		b.key("Escape")
+	})
+	step("states by their keys", func() {
+		b.key("2")
+		b.wait(`location.search === '?state=down' && ` + hasRows + ` && ` + rows(".state b") + `.every((s) => s === 'down')`)
+		b.key("6")
+		b.wait(`location.search === '?state=breaker-open' && ` + rows(".link") + `.length > 5 && ` + rows(".link") + `.every((s) => s.includes('open'))`)
+		b.wait(`document.querySelector('[data-state=breaker-open]').getAttribute('aria-pressed') === 'true'`)
+		b.key("1")
+		b.wait(`location.search === ''`)
+	})
+	step("what targets say is text", func() {
+		b.open(url + "/?q=xss&x=1#mail/" + "xss.example.com%3A443%2F" + strings.NewReplacer("<", "%3C", ">", "%3E", " ", "%20", `"`, "%22", "/", "%2F").Replace(hostile))
+		b.wait(`document.querySelector('.detail .why')?.textContent.includes('<script>') && document.querySelector('.rows .name b')?.textContent.includes('<img src=x')`)
+		b.wait(`!document.querySelector('.detail img, .rows img, .detail script, .rows script') && !document.title.includes('owned')`)
+		b.open(url + "/?view=failures&x=1")
+		b.wait(`document.getElementById('failures').textContent.includes('<img src=x') && !document.querySelector('#failures img')`)
+	})
+	step("a row changes while it is looked at", func() {
+		b.open(url + "/?q=api-0001")
+		b.wait(isLive + ` && ` + rows(".state b") + `.join() === 'up'`)
+		f.mu.Lock()
+		for range 3 {
+			f.recordFailure(1)
+		}
+		f.mu.Unlock()
+		b.wait(rows(".state b") + `.join() === 'down' && ` + rows(".fail b") + `.join() === 'connection-refused'`)
+	})
+	step("nothing is found", func() {
+		b.open(url + "/?q=nobody")
+		b.wait(`!document.getElementById('empty').hidden && document.getElementById('empty').textContent === 'No target is like that.'`)
+	})
+	b.quiet()
+	step("the server goes", func() {
+		end()
+		b.wait(`document.getElementById('live-text').textContent === 'connection lost, reconnecting' && document.title.startsWith('connection lost')`)
+		b.shoot("lost")
+	})
+}

@@ -101,6 +101,9 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("GET /probe", s.probe)
 	mux.HandleFunc("GET /-/healthy", s.healthy)
 	mux.HandleFunc("GET /-/ready", s.ready)
+	mux.HandleFunc("GET /-/reload", func(w http.ResponseWriter, _ *http.Request) {
+		http.Error(w, "a reload is asked for by POST or PUT", http.StatusMethodNotAllowed)
+	})
 	mux.HandleFunc("POST /-/reload", s.reload)
 	mux.HandleFunc("PUT /-/reload", s.reload)
 	mux.HandleFunc("GET /api/v1/targets", s.targets)

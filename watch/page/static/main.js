@@ -285,7 +285,11 @@ addEventListener('keydown', (e) => {
   if (open && (e.key === 'j' || e.key === 'k')) keys.Enter()
 })
 addEventListener('hashchange', readHash)
-addEventListener('popstate', () => { readAddress(); show() })
+addEventListener('popstate', () => { // comes with a change of the hash, too
+  const was = JSON.stringify(asked)
+  readAddress()
+  if (JSON.stringify(asked) !== was) show()
+})
 document.addEventListener('visibilitychange', () => { if (!document.hidden) table.refresh() })
 
 readAddress()

@@ -27,11 +27,11 @@ type View struct {
 	Target *Target
 
 	facts
-	shown    answer             // see Stale
-	own      figures            // which the last probe learned
-	stale    bool               // shown is of an earlier one
-	breaker  breaker.State      //
-	id       uint32             //
+	shown    answer  // see Stale
+	own      figures // that the last probe learned
+	stale    bool    // shown is of an earlier one
+	breaker  breaker.State
+	id       uint32
 	until    int64              // see OpenUntil
 	failText *string            // of the last failure
 	fallback *string            // of the last probe

@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"strings"
 	"time"
 
 	"sonde/internal/histogram"
@@ -40,7 +41,7 @@ type Engine struct {
 	LoopLag                                                      *histogram.Histogram // how late the loops were; nil: not known
 }
 
-// Connections are how many are in a state of the engine's: "connecting", "idle".
+// Connections are how many are in a state of the engine's, which is written in lower case.
 type Connections struct {
 	State string
 	N     int64
@@ -116,7 +117,7 @@ func (p *Process) write(e *encoder, c *track.Copy) {
 	e.begin("sonde_connections", gauge, "Connections of the engine by state.")
 	for _, s := range g.Connections {
 		e.sample(nil)
-		e.label("state", s.State)
+		e.label("state", strings.ToLower(s.State))
 		e.int(s.N)
 	}
 	e.lags(g.LoopLag, c)

@@ -19,7 +19,7 @@ func process() *Process {
 		Version: "1.2.3", GoVersion: "go1.26", Start: start, Usage: usage.Usage{User: 1500 * time.Millisecond, System: 500 * time.Millisecond, Resident: 1 << 27, Threads: 9},
 		Goroutines: 21, HeapBytes: 1 << 26, FDs: 40, FDLimit: 20000, Ports: 28232, Paced: 1, Asked: 2,
 		Engine: Engine{
-			Loops: 1, Connections: []Connections{{"connecting", 3}, {"idle", 12}}, Opened: 100, Closed: 85, Established: 90, FDWaits: 4, PortWaits: 5, BufferWaits: 6,
+			Loops: 1, Connections: []Connections{{"CONNECTING", 3}, {"IDLE", 12}}, Opened: 100, Closed: 85, Established: 90, FDWaits: 4, PortWaits: 5, BufferWaits: 6,
 			Buffers: ringbuf.Stats{InUseBytes: 4096, BlockBytes: 1 << 20}, Armed: 15, Waiting: 2, LoopLag: lag,
 		},
 		Schedule: schedule.Stats{Turns: 1000, Missed: 2, Overlap: 3},

@@ -4,6 +4,7 @@
 //	in the clear  nginx, redis-server, sshd, exim, vsftpd, dovecot
 //	over TLS      openssl s_server, nginx, haproxy, redis-server (OpenSSL's library), exim, slapd (GnuTLS)
 //	STARTTLS      exim, dovecot, vsftpd, slapd, prosody, MariaDB, PostgreSQL
+//	and a prober  blackbox_exporter
 //
 // Nothing of the machine's own configuration is read and no service is touched. Peers that misbehave are
 // internal/testpeer's business.

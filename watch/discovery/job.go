@@ -24,6 +24,7 @@ const (
 type job struct {
 	Job
 	sources []*source
+	most    int // MaxTargets; less in tests
 	// isTold says that its first list was handed out, or waits to be.
 	isTold bool
 	// faults are those of the last list, by which one that stays is told once.
@@ -69,7 +70,7 @@ func newJob(spec Job) (*job, error) {
 	if err != nil {
 		return nil, err
 	}
-	j := &job{Job: spec}
+	j := &job{Job: spec, most: MaxTargets}
 	j.Labels = labels
 	if len(spec.Inline) > 0 {
 		texts := slices.Clone(spec.Inline)

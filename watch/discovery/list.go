@@ -41,7 +41,7 @@ func (j *job) list() *list {
 			}
 		}
 	}
-	entries = min(entries, MaxTargets)
+	entries = min(entries, j.most)
 	l := &list{job: j, targets: make([]Target, 0, entries), origins: make([]origin, 0, entries), byKey: make(map[uint64]int32, entries)}
 	for _, s := range j.sources {
 		before := len(l.targets)
@@ -96,8 +96,8 @@ func (l *list) addEntry(text string, labels []track.Label, at origin) error {
 	if !isBlock {
 		return l.add(text, labels, at)
 	}
-	if size, ok := block.Size(); !ok || size > uint64(MaxTargets-len(l.targets)) {
-		return fmt.Errorf("a block that would bring the job over %d targets", MaxTargets)
+	if size, ok := block.Size(); !ok || size > uint64(l.job.most-len(l.targets)) {
+		return fmt.Errorf("a block that would bring the job over %d targets", l.job.most)
 	}
 	// What the module refuses of one address it refuses of all; but of those that are there already each may be or not.
 	var known error
@@ -141,8 +141,8 @@ func (l *list) add(text string, labels []track.Label, at origin) error {
 			return &duplicateError{text, l.origins[twin]}
 		}
 	}
-	if len(l.targets) == MaxTargets {
-		return fmt.Errorf("the job has %d targets already", MaxTargets)
+	if len(l.targets) == l.job.most {
+		return fmt.Errorf("the job has %d targets already", l.job.most)
 	}
 	entry, err := l.job.Read(text)
 	if err != nil {

@@ -16,7 +16,7 @@ import (
 // listed puts the list of one job together from lists of Prometheus' form.
 func listed(t *testing.T, jobs []track.Label, texts ...string) *list {
 	t.Helper()
-	j := &job{Job: Job{Name: "web", Labels: jobs, Read: readPlace}}
+	j := &job{Job: Job{Name: "web", Labels: jobs, Read: readPlace}, most: MaxTargets}
 	for i, text := range texts {
 		doc, err := parseJSON(fmt.Sprintf("%c.json", 'a'+i), []byte(text))
 		if err != nil {
@@ -120,26 +120,30 @@ func TestKeys(t *testing.T) {
 
 func TestTooManyTargets(t *testing.T) {
 	read := func(text string) (target.Target, error) { return target.Target{}, nil }
-	j := &job{Job: Job{Name: "web", Read: read}}
+	j, err := newJob(Job{Name: "web", Read: read})
+	if err != nil || j.most != MaxTargets {
+		t.Fatalf("a job has room for %d targets, %v", j.most, err)
+	}
+	j.most = 10_000
 	j.add(source{kind: kindFiles}).docs = []*document{
-		parseList("list", []byte("10.0.0.0/12 # 1,048,576\n10.0.0.0/13\n10.16.0.0/14\n11.0.0.0/13\n::/1\n2001:db8::/64\n")),
+		parseList("list", []byte("10.0.0.0/18 # 16,384\n10.0.0.0/19\n10.16.0.0/22\n11.0.0.0/20\n::/1\n2001:db8::/64\n")),
 	}
 	l := j.list()
-	if got := len(l.targets); got != 1<<19+1<<18 {
+	if got := len(l.targets); got != 1<<13+1<<10 {
 		t.Errorf("got %d targets, want two blocks whole", got)
 	}
 	for i, line := range []int{1, 4, 5, 6} {
-		if !strings.HasPrefix(l.faults[i], fmt.Sprintf("list:%d: ", line)) || !strings.Contains(l.faults[i], "1000000 targets") {
+		if !strings.HasPrefix(l.faults[i], fmt.Sprintf("list:%d: ", line)) || !strings.Contains(l.faults[i], "10000 targets") {
 			t.Errorf("got the fault %q, want one of line %d", l.faults[i], line)
 		}
 	}
 	var names group
-	for i := range MaxTargets + 100 {
+	for i := range j.most + 100 {
 		names.texts = append(names.texts, fmt.Sprint(i))
 	}
 	j.sources[0].docs = []*document{{name: "names.json", groups: []group{names}}}
 	l = j.list()
-	if len(l.targets) != MaxTargets || j.sources[0].refused != 100 || len(l.faults) != maxFaults+1 || !slices.Contains(l.faults, "and 80 more such entries") {
+	if len(l.targets) != j.most || j.sources[0].refused != 100 || len(l.faults) != maxFaults+1 || !slices.Contains(l.faults, "and 80 more such entries") {
 		t.Errorf("got %d targets, %d refused, faults %q", len(l.targets), j.sources[0].refused, l.faults)
 	}
 }
@@ -150,7 +154,7 @@ func BenchmarkList(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	j := &job{Job: Job{Name: "web", Read: readPlace}}
+	j := &job{Job: Job{Name: "web", Read: readPlace}, most: MaxTargets}
 	j.add(source{kind: kindFileSD}).docs = []*document{doc}
 	b.ReportAllocs()
 	for b.Loop() {

@@ -265,9 +265,10 @@ func (r *Resolver) explain(name string, ctx context.Context, err error) error {
 	}
 	var dns *net.DNSError
 	isDNS := errors.As(err, &dns)
+	var other *net.AddrError // what package net says of a name that has addresses of the other family only, as localhost may
 	kind := ErrNameServer
 	switch {
-	case isDNS && dns.IsNotFound:
+	case isDNS && dns.IsNotFound, errors.As(err, &other):
 		kind = ErrNameNotFound
 	case r.life.Err() != nil:
 		kind = context.Canceled

@@ -143,10 +143,11 @@ func TestResolverFailures(t *testing.T) {
 		"servfail.test": &net.DNSError{Err: "server misbehaving", IsTemporary: true},
 		"systime.test":  &net.DNSError{Err: "i/o timeout", IsTimeout: true, IsTemporary: true},
 		"plain.test":    refused,
+		"other.test":    &net.AddrError{Err: "no suitable address found", Addr: "other.test"},
 	}}
 	bubble(t, ResolverOptions{Timeout: 3 * time.Second}, n, func(t *testing.T, r *Resolver) {
 		var c collector
-		for _, host := range []string{"absent.test", "servfail.test", "systime.test", "plain.test", "slow.test"} {
+		for _, host := range []string{"absent.test", "servfail.test", "systime.test", "plain.test", "other.test", "slow.test"} {
 			submit(t, r, host, AnyFamily, c.done(t, host))
 		}
 		pass(3 * time.Second)
@@ -154,6 +155,7 @@ func TestResolverFailures(t *testing.T) {
 		c.check(t, "servfail.test", "", time.Second, ErrNameServer)
 		c.check(t, "systime.test", "", time.Second, ErrNameTimeout)
 		c.check(t, "plain.test", "", time.Second, ErrNameServer)
+		c.check(t, "other.test", "", time.Second, ErrNameNotFound)
 		c.check(t, "plain.test", "", time.Second, refused)
 		c.check(t, "slow.test", "", 3*time.Second, ErrNameTimeout)
 		var dns *net.DNSError

@@ -43,7 +43,8 @@ type delivery struct {
 	isFull   bool   // that events are dropped was told, and the queue was not empty since
 }
 
-// Run delivers until ctx is done, then for 2 s more as long as nothing fails, and returns. It is called once.
+// Run delivers until ctx is done and then, unless another queue was opened to take its place, for 2 s more as long as nothing fails.
+// It is called once.
 func (q *Queue) Run(ctx context.Context) {
 	requests, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
@@ -51,6 +52,7 @@ func (q *Queue) Run(ctx context.Context) {
 		Queue: q, requests: requests, results: make(chan error, 1), retry: time.NewTimer(0), rng: rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())),
 	}
 	defer d.retry.Stop()
+	d.inherit()
 	d.deliver(ctx)
 	d.finish(cancel)
 }
@@ -83,7 +85,7 @@ func (d *delivery) finish(cancel context.CancelFunc) {
 	defer time.AfterFunc(lastChance, cancel).Stop()
 	d.keep()
 	for isFailing := false; ; {
-		if len(d.batch) == 0 && !isFailing {
+		if len(d.batch) == 0 && !isFailing && !d.hasHeir.Load() {
 			d.send()
 		}
 		if len(d.batch) == 0 {
@@ -92,13 +94,14 @@ func (d *delivery) finish(cancel context.CancelFunc) {
 		isFailing = d.settle(<-d.results)
 	}
 	d.keep()
-	left := d.Stats().Waiting
 	if d.spool != nil {
-		if left > 0 {
-			d.options.Log.Warn(fmt.Sprintf("events: %d are not delivered; they wait in %s for the next start", left, d.options.Spool))
-		}
-		d.tellSpool(d.spool.file.Close())
-	} else if left > 0 {
+		d.tellSpool(d.spool.close())
+	}
+	switch left := d.Stats().Waiting; {
+	case left == 0 || d.hasHeir.Load():
+	case d.spool != nil:
+		d.options.Log.Warn(fmt.Sprintf("events: %d are not delivered; they wait in %s for the next start", left, d.spool.path))
+	default:
 		d.options.Log.Warn(fmt.Sprintf("events: %d are not delivered, and lost: there is no spool", left))
 	}
 }
@@ -110,7 +113,7 @@ func (d *delivery) keep() {
 	if s == nil {
 		return
 	}
-	isAnew := s.isBroken || s.size > s.limit
+	isAnew := s.isStale || s.size > s.limit
 	d.mu.Lock()
 	first := len(d.waiting)
 	for first > 0 && d.waiting[first-1].number > s.through {
@@ -139,7 +142,7 @@ func (d *delivery) keep() {
 // over has the spool know that all events up to this one are.
 func (d *delivery) over(id string) {
 	s := d.spool
-	if s == nil || s.isBroken {
+	if s == nil || s.isStale {
 		return
 	}
 	d.mu.Lock()

@@ -23,7 +23,9 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"sonde/internal/clock"
@@ -94,6 +96,9 @@ type Options struct {
 	Client *http.Client
 	Log    *slog.Logger // nil: nowhere
 	Clock  clock.Clock  // nil: the machine's
+	// Before is the queue that this one takes the place of at a reload; its Run has returned by the time that this one's is
+	// called. What it has not delivered comes first, and what is added to it from then on comes here.
+	Before *Queue
 }
 
 // Queue holds events until they are delivered. Make one with [Open].
@@ -103,6 +108,7 @@ type Queue struct {
 	run     string // of the ids
 	spool   *spool // of Run's goroutine; nil if there is none
 	wake    chan struct{}
+	hasHeir atomic.Bool // another is open that takes the place of this one
 
 	mu      sync.Mutex // held for no longer than it takes to copy a batch
 	waiting []entry    // in order; entries that are being sent are still in it
@@ -110,6 +116,7 @@ type Queue struct {
 	sending uint64     // the number of the youngest that is being sent; 0: none
 	lost    uint64     // how many that are being sent have left the queue
 	stats   Stats
+	heir    *Queue // that has what was in this one; nil: none
 }
 
 // entry is an event in the queue. Its number is its place in the order of this run.
@@ -160,7 +167,10 @@ func Open(o Options) (*Queue, error) {
 	q := &Queue{options: o, client: *o.Client, run: hex.EncodeToString(run[:]), wake: make(chan struct{}, 1)}
 	// A redirect that is followed makes a GET of the request (RFC 9110 s.15.4).
 	q.client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	if o.Spool != "" {
+	switch {
+	case o.Before != nil && o.Spool != "" && o.Spool == o.Before.options.Spool:
+		q.spool = &spool{path: o.Spool, isStale: true} // what is in it is in that queue too, which may use it still
+	case o.Spool != "":
 		var kept []entry
 		if q.spool, kept, err = openSpool(o.Spool, o.Queue); err != nil {
 			return nil, fmt.Errorf("events: %w", err)
@@ -173,12 +183,20 @@ func Open(o Options) (*Queue, error) {
 		q.spool.through = q.last
 		q.stats.Added = q.last
 	}
+	if o.Before != nil {
+		o.Before.hasHeir.Store(true)
+	}
 	return q, nil
 }
 
 // Add puts an event into the queue. It waits for nothing and never fails; any goroutine may call it, also when Run has returned.
 func (q *Queue) Add(e Event) {
 	q.mu.Lock()
+	if heir := q.heir; heir != nil {
+		q.mu.Unlock()
+		heir.Add(e)
+		return
+	}
 	if len(q.waiting) == q.options.Queue {
 		q.drop()
 	}
@@ -189,6 +207,41 @@ func (q *Queue) Add(e Event) {
 	select {
 	case q.wake <- struct{}{}:
 	default: // it is awake, or will be
+	}
+}
+
+// inherit takes what the queue before this one has not delivered, ahead of what is new and behind what the spool kept.
+func (q *Queue) inherit() {
+	before := q.options.Before
+	if before == nil {
+		return
+	}
+	q.options.Before = nil // and with it all those before it
+	before.mu.Lock()
+	left := before.waiting
+	before.waiting, before.heir = nil, q
+	before.mu.Unlock()
+	for i := range left {
+		before.encode(&left[i]) // under its own id
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.last = 0
+	if q.spool != nil {
+		q.last = q.spool.through
+	}
+	kept := 0
+	for kept < len(q.waiting) && q.waiting[kept].number <= q.last {
+		kept++
+	}
+	q.waiting = slices.Insert(q.waiting, kept, left...)
+	for i := kept; i < len(q.waiting); i++ {
+		q.last++
+		q.waiting[i].number = q.last
+	}
+	q.stats.Added += uint64(len(left))
+	for len(q.waiting) > q.options.Queue {
+		q.drop()
 	}
 }
 

@@ -14,12 +14,12 @@ import (
 // spool is the file that keeps what is queued. A line is an event, or the id up to which all events before the line are over.
 // It belongs to Run's goroutine.
 type spool struct {
-	path     string
-	file     *os.File
-	size     int64
-	limit    int64  // at which it is written anew
-	through  uint64 // the number of the youngest event that is in it
-	isBroken bool   // a write has failed, so that the file must be written anew
+	path    string
+	file    *os.File
+	size    int64
+	limit   int64  // at which it is written anew
+	through uint64 // the number of the youngest event that is in it
+	isStale bool   // it must be written anew: a write has failed, or another queue had it
 }
 
 // mark is the line that says how far the events are over.
@@ -106,7 +106,7 @@ func (s *spool) rewrite(entries []entry) error {
 	if s.file != nil {
 		_ = s.file.Close() // it has no name any more, and nobody will read it
 	}
-	s.file, s.size, s.limit, s.isBroken = file, size, 2*size+SpoolSlack, false
+	s.file, s.size, s.limit, s.isStale = file, size, 2*size+SpoolSlack, false
 	return nil
 }
 
@@ -136,7 +136,7 @@ func (s *spool) add(entries []entry) error {
 		err = s.file.Sync()
 	}
 	s.size += size
-	s.isBroken = err != nil
+	s.isStale = err != nil
 	return err
 }
 
@@ -145,14 +145,22 @@ func (s *spool) done(id string) error {
 	line, _ := json.Marshal(mark{Done: id})
 	size, err := s.file.Write(append(line, '\n'))
 	s.size += int64(size)
-	s.isBroken = err != nil
+	s.isStale = err != nil
 	return err
+}
+
+// close ends the use of the file; what is in it stays.
+func (s *spool) close() error {
+	if s.file == nil {
+		return nil
+	}
+	return s.file.Close()
 }
 
 // empty takes everything out, at the end of which all is delivered.
 func (s *spool) empty() error {
 	err := s.file.Truncate(0)
-	s.isBroken = err != nil
+	s.isStale = err != nil
 	if err == nil {
 		s.size, s.limit = 0, SpoolSlack
 	}

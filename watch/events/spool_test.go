@@ -127,6 +127,52 @@ func TestRestart(t *testing.T) {
 	})
 }
 
+// TestReload: one queue takes the place of another, and what was queued and what comes meanwhile is delivered in order, spool or none.
+func TestReload(t *testing.T) {
+	spool := filepath.Join(t.TempDir(), "spool")
+	for _, c := range []struct{ name, before, after string }{
+		{"no spool", "", ""}, {"the same spool", spool, spool}, {"a spool more", "", spool + "1"}, {"another spool", spool + "2", spool + "3"}, {"a spool less", spool + "4", ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				first := open(t, Options{Spool: c.before}, down)
+				first.start()
+				first.add(1, 600)
+				synctest.Wait()
+				second := open(t, Options{Spool: c.after, Before: first.Queue}, nil)
+				first.add(601, 601)
+				first.stop()
+				first.add(602, 602)
+				if c.after != "" {
+					defer second.checkSpool(t, c.after)
+				}
+				second.add(603, 603)
+				second.start()
+				synctest.Wait()
+				first.add(604, 604)
+				synctest.Wait()
+				second.receiver.want(t, 1, 604)
+				first.wantLog("lost", 0)
+				first.wantLog("next start", 0)
+				if got := second.receiver.got[0].ID; got != first.run+"-1" {
+					t.Errorf("got the id %s, want that of the first queue", got)
+				}
+			})
+		})
+	}
+}
+
+// checkSpool checks that the spool is used: what is added when the receiver is away is there.
+func (q *tested) checkSpool(t *testing.T, path string) {
+	t.Helper()
+	q.receiver.answer = down
+	q.add(605, 605)
+	synctest.Wait()
+	if kept, err := readSpool(path, 10); err != nil || len(kept) != 1 {
+		t.Errorf("the spool holds %d events, %v, want 1", len(kept), err)
+	}
+}
+
 // TestDamagedSpool: of a file that a crash or a disk damaged, the whole lines count.
 func TestDamagedSpool(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -32,7 +32,7 @@ var manTargetRules = []string{
 var manRecords = []string{
 	"Records are written as lines, each whole, at most 100 ms after the fact. As JSON a record has the members timestamp, ip, port, " +
 		"domain, tag, probe, status, error_side, error, attempts, timing and result. Durations are in microseconds; a phase that did not happen " +
-		"is absent. error_side is local (this machine's fault), remote (the target's or the network's) or policy (an exclusion).",
+		"is absent. With --retries the record is that of the last attempt, and attempts tells how many there were. error_side is local (this machine's fault), remote (the target's or the network's) or policy (an exclusion).",
 	"The words of status:",
 }
 

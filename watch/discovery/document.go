@@ -2,6 +2,7 @@ package discovery
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -17,7 +18,8 @@ import (
 
 // document is what one file or answer holds. It does not change once it is made.
 type document struct {
-	name   string // the path or URL; empty for inline entries
+	name   string            // the path or URL; empty for inline entries
+	sum    [sha256.Size]byte // of its bytes
 	groups []group
 	faults []string // labels that were left out
 	isList bool     // of entries as scan reads them: blocks and ranges count

@@ -32,6 +32,7 @@ func (h *held) take(data []byte, parse func() (*document, error)) (isNew bool) {
 	doc, err := parse()
 	h.sum, h.err = sum, err
 	if err == nil {
+		doc.sum = sum
 		h.doc = doc
 	}
 	return err == nil

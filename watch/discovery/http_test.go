@@ -153,3 +153,28 @@ func (endless) Read(b []byte) (int, error) {
 	}
 	return len(b), nil
 }
+
+// TestStopWhileAReaderHangs: Run returns, and who comes after it has what it knew.
+func TestStopWhileAReaderHangs(t *testing.T) {
+	hang, isHung := make(chan struct{}), make(chan struct{})
+	defer close(hang)
+	jobs := []Job{{Name: "web", Read: readPlace, HTTPSD: []HTTPSD{{URL: "http://sd.example/", Refresh: time.Second}}}}
+	asked := 0
+	server := answering(func(*http.Request) (*http.Response, error) {
+		if asked++; asked == 2 {
+			close(isHung)
+			<-hang // whatever the request's context says
+		}
+		return answer(200, "application/json", sd("a:80"))
+	})
+	before := start(t, Options{HTTPClient: &http.Client{Transport: server}}, nil, jobs...)
+	want(t, before.next(), "a:80")
+	<-isHung
+	before.stop()
+	silent := answering(func(r *http.Request) (*http.Response, error) {
+		<-r.Context().Done()
+		return nil, r.Context().Err()
+	})
+	after := start(t, Options{HTTPClient: &http.Client{Transport: silent}, Before: before.Discovery}, nil, jobs...)
+	want(t, after.next(), "a:80")
+}

@@ -39,7 +39,7 @@ type source struct {
 	path    string // of files: the path or pattern
 	http    HTTPSD
 	pattern bool // path is one
-	// ---- of the goroutine that reads it, and of Run before that starts
+	// ---- of the goroutine that reads it, once that has begun
 	held map[string]*held // what is known of each file, by path, or of the URL
 	// ---- of Run's goroutine
 	docs             []*document

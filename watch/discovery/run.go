@@ -3,27 +3,25 @@ package discovery
 import (
 	"context"
 	"slices"
-	"sync"
 )
 
-// Run reads the sources, again and again, until ctx is done; then it closes Updates and returns. It is called once.
+// Run reads the sources, again and again, until ctx is done; then it closes Updates and returns. It is called once. It does not wait for
+// a look that is under way, which takes forever on a file system whose server is gone; nothing comes of that look any more.
 func (d *Discovery) Run(ctx context.Context) {
 	defer close(d.updates)
 	d.inherit()
-	var readers sync.WaitGroup
-	defer readers.Wait()
 	files := &folders{Discovery: d}
 	for _, s := range d.sources() {
 		switch s.kind {
 		case kindInline:
 		case kindHTTPSD:
-			readers.Go(func() { d.fetchAll(ctx, s) })
+			go d.fetchAll(ctx, s)
 		default:
 			files.sources = append(files.sources, s)
 		}
 	}
 	if len(files.sources) > 0 {
-		readers.Go(func() { files.run(ctx) })
+		go files.run(ctx)
 	}
 	var waiting []Update
 	for _, j := range d.jobs {
@@ -99,7 +97,10 @@ func (d *Discovery) inherit() {
 	}
 	for _, s := range d.sources() {
 		if was := known[s.id()]; was != nil {
-			s.held, s.docs, s.isKnown = was.held, was.docs, true
+			s.docs, s.isKnown = was.docs, true
+			for _, doc := range was.docs {
+				s.held[doc.name] = &held{sum: doc.sum, doc: doc}
+			}
 			d.status[s.index] = before.status[was.index]
 		}
 	}

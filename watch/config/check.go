@@ -229,7 +229,8 @@ func (r *reader) checkSources(j *Job, path string) {
 			case key == "files" && list[k] == "-":
 				r.fail(at, "a watch reads its lists again and again", "%s.files[%d]: standard input is no list here", path, k)
 			case twice:
-				r.fail(at, fmt.Sprintf("the other is in line %d", before.line), "%s.%s[%d]: %q comes twice", path, key, k, clip(list[k]))
+				text := fmt.Sprintf("%s.%s[%d]: %q comes twice; the other is in line %d", path, key, k, clip(list[k]), before.line)
+				r.warnings = append(r.warnings, Warning{Line: at.line, Column: at.column, Text: text})
 			}
 			seen[key+" "+list[k]] = at
 		}

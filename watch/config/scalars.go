@@ -135,17 +135,14 @@ func wantWord(text string, list []string) error {
 // parsePrefix takes a single address for the block of it alone.
 func parsePrefix(text string, _ bool) (any, error) {
 	p, err := netip.ParsePrefix(text)
+	if a, alone := netip.ParseAddr(text); alone == nil && a.Zone() == "" {
+		p, err = a.Prefix(a.BitLen())
+	}
 	if err != nil {
-		var a netip.Addr
-		if a, err = netip.ParseAddr(text); err == nil && a.Zone() == "" {
-			p, err = a.Unmap().Prefix(a.Unmap().BitLen())
-		}
+		return nil, &mendable{fmt.Sprintf("%q: want an address or a block of addresses", clip(text)), "as in 10.0.0.0/8, 192.0.2.7 or 2001:db8::/32"}
 	}
 	if a := p.Addr(); a.Is4In6() && p.Bits() >= 96 {
 		p = netip.PrefixFrom(a.Unmap(), p.Bits()-96)
-	}
-	if !p.IsValid() {
-		return nil, &mendable{fmt.Sprintf("%q: want an address or a block of addresses", clip(text)), "as in 10.0.0.0/8, 192.0.2.7 or 2001:db8::/32"}
 	}
 	return p.Masked(), nil
 }
@@ -180,7 +177,7 @@ func parseFrame(text string, _ bool) (any, error) {
 
 // parseSize reads a number of bytes; a unit of it is a power of 1024, with an i in it or not, as blackbox_exporter has it.
 func parseSize(text string, _ bool) (any, error) {
-	number := strings.TrimRight(text, "BKMGTiB")
+	number := strings.TrimRight(text, "BKMGi")
 	shift, ok := map[string]int{"": 0, "B": 0, "K": 10, "KB": 10, "KiB": 10, "M": 20, "MB": 20, "MiB": 20, "G": 30, "GB": 30, "GiB": 30}[text[len(number):]]
 	n, err := strconv.ParseUint(number, 10, 32)
 	if err != nil || !ok {

@@ -93,7 +93,7 @@ func (l *loop) launch(slot uint32, fd int, w waiter, dialedAt int64) {
 	}
 	l.transition(slot, Connecting)
 	l.rearm(slot)
-	l.shared.stats.dialed()
+	l.shared.stats.begun()
 	a.inFlight++
 	a.open++
 	a.moved = l.now

@@ -17,6 +17,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -191,12 +192,13 @@ type Outcome struct {
 
 // Engine runs the loops. All its methods are safe for concurrent use, but Outcomes is for one consumer.
 type Engine struct {
-	cfg    Config
-	loops  []*loop
-	shared *shared
-	ended  chan struct{} // closed when every loop has ended
-	mu     sync.Mutex    // guards err, and one SetProfile against another
-	err    error         // the first loop that failed
+	cfg     Config
+	loops   []*loop
+	shared  *shared
+	ended   chan struct{} // closed when every loop has ended
+	adopted atomic.Uint64 // turns that loops had to adopt connections
+	mu      sync.Mutex    // guards err, and one SetProfile against another
+	err     error         // the first loop that failed
 }
 
 // New opens an engine and starts its loops. The caller must see it to its end: Finish or Stop, then Outcomes until it

@@ -72,6 +72,8 @@ type stage struct {
 	now   int64
 	acts  []func(*Engine) // what is done to the engine
 	actAt []int64
+
+	exported *export
 }
 
 func runScript(t *testing.T, script string, seen map[string]bool) string {
@@ -122,13 +124,23 @@ func (s *stage) obey(line string) {
 		p.TellHeartbeats = strings.Contains(rest, "tell")
 	case "at":
 		s.now = int64(s.parse(words[1]))
-	case "stop", "abort", "end":
+	case "stop", "abort", "end", "export", "adopt":
 		act := func(e *Engine) { s.stoppedAt = s.kernel.Now(); e.Stop() }
 		switch words[0] {
 		case "abort":
 			act = func(e *Engine) { s.stoppedAt = s.kernel.Now(); e.Abort() }
 		case "end":
 			act = func(e *Engine) { e.End(s.ids(words[1:])) }
+		case "export":
+			act = func(e *Engine) { s.exported = e.export(s.ids(words[1:])) }
+		case "adopt":
+			act = func(e *Engine) {
+				if list := s.exported.take(); len(list) == 0 {
+					s.problem("nothing to adopt")
+				} else if _, err := e.Adopt(list); err != nil {
+					s.problem("adopt: %v", err)
+				}
+			}
 		}
 		s.acts, s.actAt = append(s.acts, act), append(s.actAt, s.now)
 	case "job":

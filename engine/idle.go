@@ -42,8 +42,16 @@ func (l *loop) park(slot uint32) {
 		r.nextHeartbeat = l.together(after(l.now, spread(r.id, profile.Heartbeat)), r.idleUntil, profile.Heartbeat)
 	}
 	l.armIdle(slot)
+	token := l.table.token(slot)
 	if !l.drained {
 		l.onIdleReadable(slot) // bytes or a FIN that came with the answer make no new edge
+	}
+	if r.flags&leaving != 0 && l.is(token, Idle) {
+		x := l.leaving[slot]
+		delete(l.leaving, slot)
+		r.flags &^= leaving
+		l.leave(slot, x)
+		x.arrived()
 	}
 }
 

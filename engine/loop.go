@@ -44,7 +44,8 @@ type loop struct {
 	fresh      bool           // what is read now was just reported by the poller: no end of the stream with it, nothing urgent
 	drained    bool           // the socket that is read now has been emptied, and any more will make an edge
 
-	orders orders // what others ask for
+	orders  orders             // what others ask for
+	leaving map[uint32]*export // by slot: who waits for the end of a heartbeat
 
 	observe func(slot uint32, from, to State) // hears of each transition; nil outside tests
 
@@ -89,6 +90,7 @@ func newLoop(cfg *Config, shared *shared, index int, p poller.Poller, s socket.S
 
 		beatBudget: beatsPerRound,
 		tellEvery:  TellEvery,
+		leaving:    make(map[uint32]*export),
 	}
 	l.admission = newAdmission(share(cfg.Connections), share(cfg.Descriptors))
 	// Room for all rows at once: it takes no memory until it is used, and rows that grew by copies would leave those behind,

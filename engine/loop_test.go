@@ -25,6 +25,7 @@ type easyKernel struct {
 func (k *easyKernel) Now() int64               { k.now += 1000; return k.now }
 func (k *easyKernel) Wall(int64) time.Time     { return time.Time{} }
 func (k *easyKernel) Remove(int)               {}
+func (k *easyKernel) Detach(int)               {}
 func (k *easyKernel) ArmTimer(int64)           {}
 func (k *easyKernel) Again()                   {}
 func (k *easyKernel) Wake()                    {}
@@ -118,14 +119,14 @@ func TestIllegalEdges(t *testing.T) {
 	cfg := Config{Loops: 1, Clock: &easyKernel{now: 1}, Profiles: []Profile{{}}, Log: slog.New(slog.NewTextHandler(&log, nil))}.withDefaults()
 	l := newLoop(&cfg, newShared(&cfg), 0, nil, nil)
 	slot := l.table.insert(1, socket.Addr{}, 0)
-	l.transition(slot, Idle)
+	l.transition(slot, Active)
 	if got := l.shared.stats.illegal.Load(); got != 1 {
 		t.Errorf("got %d illegal changes counted, want 1", got)
 	}
-	if !strings.Contains(log.String(), "from=INIT to=IDLE") {
+	if !strings.Contains(log.String(), "from=INIT to=ACTIVE") {
 		t.Errorf("got log %q, want the edge named", log.String())
 	}
-	if got := l.table.rows[slot].state; got != Idle {
+	if got := l.table.rows[slot].state; got != Active {
 		t.Errorf("got state %v, want the change made all the same", got)
 	}
 	cfg.Strict = true

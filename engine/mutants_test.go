@@ -88,6 +88,12 @@ var mutants = []mutant{
 	{"End by RST", "write.go", "cause == Cancelled && l.shared.stopping.Load()", "cause == Cancelled", "TestGolden"},
 	{"tell the figures at the end only", "loop.go", "\tl.tell()\n", "", ""},
 	{"sleep before the figures are told", "loop.go", "\tnext = earlier(next, l.tellAt)\n", "", ""},
+	{"leave a connection where it is after its heartbeat", "idle.go", "\tif r.flags&leaving != 0 && ", "\tif false && ", ""},
+	{"wait for a heartbeat that has failed", "write.go", "\tl.letGo(slot)\n", "", ""},
+	{"wait for a heartbeat for who has given up", "kept.go", "\t\t\t\tl.letGo(slot) // of", "\t\t\t\t// of", "TestExportTwice"},
+	{"export without Detach", "kept.go", "\tl.poller.Detach(int(r.fd))\n", "", ""},
+	{"export with a deadline left behind", "kept.go", "\tl.wheel.Cancel(slot)\n", "", ""},
+	{"adopt without a deadline", "kept.go", "\tl.armIdle(slot)\n", "", ""},
 	{"dial on in a long turn", "admit.go", "if l.isPaced(budget) {", "if false {", "TestPacing"},
 	{"redial on in a long turn", "series.go", "!l.isPaced(budget) && ", "", "TestPacing"},
 }

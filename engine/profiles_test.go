@@ -6,6 +6,7 @@ import (
 
 	"sonde/internal/kernel/socket"
 	"sonde/internal/testpeer"
+	"sonde/protocol"
 )
 
 // TestSetProfile adds and replaces profiles while loops run: each job is treated by what its profile was when it was handed over.
@@ -70,3 +71,16 @@ func end(t *testing.T, e *Engine) {
 		t.Errorf("opened %d, closed %d, in flight %d, illegal %d, rings %d", s.Opened, s.Closed, s.InFlight, s.Illegal, s.Buffers.InUseRings)
 	}
 }
+
+// listener is content with five bytes.
+type listener struct{}
+
+func (listener) Open(uint64) protocol.Exchange { return &listening{} }
+
+type listening struct{ verdict protocol.Verdict }
+
+func (*listening) Begin() protocol.Step                 { return protocol.Step{} }
+func (*listening) Parser() protocol.FrameParser         { return simParser(5) }
+func (*listening) OnFrame(protocol.Frame) protocol.Step { return protocol.Step{Then: protocol.Done} }
+func (x *listening) OnEnd(protocol.End, []byte, error)  { x.verdict = protocol.Unfinished }
+func (x *listening) Conclusion() protocol.Conclusion    { return protocol.Conclusion{Verdict: x.verdict} }

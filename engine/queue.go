@@ -142,6 +142,12 @@ func (q *inbox) length() int64 {
 	return int64(q.n)
 }
 
+func (q *inbox) isFinished() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.finished
+}
+
 func (q *inbox) finish() {
 	q.mu.Lock()
 	q.finished = true

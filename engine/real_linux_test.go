@@ -126,19 +126,6 @@ func countFDs(t *testing.T) int {
 	return len(entries)
 }
 
-// listener is content with five bytes.
-type listener struct{}
-
-func (listener) Open(uint64) protocol.Exchange { return &listening{} }
-
-type listening struct{ verdict protocol.Verdict }
-
-func (*listening) Begin() protocol.Step                 { return protocol.Step{} }
-func (*listening) Parser() protocol.FrameParser         { return simParser(5) }
-func (*listening) OnFrame(protocol.Frame) protocol.Step { return protocol.Step{Then: protocol.Done} }
-func (x *listening) OnEnd(protocol.End, []byte, error)  { x.verdict = protocol.Unfinished }
-func (x *listening) Conclusion() protocol.Conclusion    { return protocol.Conclusion{Verdict: x.verdict} }
-
 // TestUrgentData: a read stops short at the mark of urgent data (tcp(7)), and what is behind that makes no edge of its own.
 func TestUrgentData(t *testing.T) {
 	ln, err := net.Listen("tcp4", "127.0.0.1:0")

@@ -59,6 +59,9 @@ func (w *world) wasUnwanted(o *Outcome) bool {
 // checkJob counts the outcomes of a job.
 func (w *world) checkJob(id int) {
 	job := &w.jobs[id]
+	if job.lost && job.ended == 0 {
+		return
+	}
 	if job.taken && job.ended != 1 || !job.taken && (job.ended != 0 || w.stoppedAt == 0) {
 		w.problem("job %d (%s) ended %d times (taken %v), want once", id, job.kind, job.ended, job.taken)
 	}
@@ -193,7 +196,7 @@ func (w *world) differsKept(o *Outcome, answered int, end keptEnd) string {
 		if answered == 1 {
 			want = spread(uint64(o.ID), worldHeartbeat)
 		}
-		if gap := last.openedAt - job.exchanges[answered-1].concludedAt; gap < int64(want) || gap > int64(want+HeartbeatGrid(worldHeartbeat))+w.slack() {
+		if gap := last.openedAt - job.exchanges[answered-1].concludedAt; gap < int64(want) || gap > int64(want+HeartbeatGrid(worldHeartbeat))+w.slack()+job.away {
 			return fmt.Sprintf("a heartbeat %v after the exchange before, want %v", time.Duration(gap), want)
 		}
 	case keptClosed:
@@ -219,7 +222,7 @@ func (w *world) differsKept(o *Outcome, answered int, end keptEnd) string {
 	if (job.parked == 1) != (len(job.exchanges) > 1 || job.keeps != 0 && o.State == Idle) {
 		return fmt.Sprintf("parked %d times, %d exchanges", job.parked, len(job.exchanges))
 	}
-	if late := o.EndedAt - since - int64(limit) - w.slack(); late > 0 && w.engine.shared.stats.bufferWaits.Load() == 0 {
+	if late := o.EndedAt - since - int64(limit) - w.slack() - job.away; late > 0 && w.engine.shared.stats.bufferWaits.Load() == 0 {
 		return fmt.Sprintf("found out %v late", time.Duration(late))
 	}
 	return ""

@@ -28,6 +28,8 @@ type simJob struct {
 	exchanges []*simExchange
 	taken     bool  // by Offer
 	endedAt   int64 // when End was called for it; 0: it was not
+	away      int64 // for how long it was in nobody's hands, between an Export and its Adopt
+	lost      bool  // it was exported, and nobody adopted it
 	parked    int   // outcomes of cause Parked
 	ended     int   // others
 	last      Outcome

@@ -72,6 +72,8 @@ func simulate(t *testing.T, first, count uint64) {
 type world struct {
 	kernel    *simkernel.Kernel
 	told      int     // how many of the profiles the engine knows
+	leaving   *export // what it was asked to give up, until that is adopted
+	adopted   int     // how many connections it was given back
 	engine    *Engine // without goroutines: its one loop is run by the test
 	loop      *loop
 	options   simkernel.Options
@@ -207,6 +209,9 @@ func (w *world) plan(rng *rand.Rand) {
 			at += rng.Int64N(int64(time.Second))
 		}
 	}
+	if rng.IntN(3) == 0 {
+		at = max(at, w.planMoves(rng))
+	}
 	w.kernel.At(at+1, w.engine.Finish)
 	if rng.IntN(4) == 0 {
 		stop := w.engine.Stop
@@ -323,6 +328,9 @@ func (w *world) run() {
 		w.problem("%v", err)
 		return
 	}
+	if w.leaving != nil { // we were stopped meanwhile
+		w.adopt(w.kernel.Now())
+	}
 	w.outcomes, _ = w.engine.Outcomes(w.outcomes)
 	for i := range w.outcomes {
 		if w.outcomes[i].ID != fillerID {
@@ -349,7 +357,7 @@ func (w *world) checkRemains() {
 	if n := s.inFlight.Load(); n != 0 || l.admission.inFlight != 0 || l.admission.open != 0 {
 		w.problem("left in flight: %d, of the loop %d, open %d", n, l.admission.inFlight, l.admission.open)
 	}
-	if most, want := s.inFlightMax.Load(), int64(l.admission.connections); most > want {
+	if most, want := s.inFlightMax.Load(), int64(l.admission.connections+w.adopted); most > want {
 		w.problem("%d were in flight, want at most %d", most, want)
 	}
 	if told := w.engine.Stats(); told.States != [Closed]int64{} || told.Deadlines != 0 || told.Waiting != 0 || told.LoopLag.Count() == 0 {
@@ -363,6 +371,9 @@ func (w *world) checkRemains() {
 	}
 	if l.table.live != 0 || len(l.table.freeSeats) != len(l.table.flights) {
 		w.problem("%d rows live, %d of %d flights free", l.table.live, len(l.table.freeSeats), len(l.table.flights))
+	}
+	if len(l.leaving) > 0 {
+		w.problem("%d exports still wait for a heartbeat", len(l.leaving))
 	}
 	for slot, s := range l.table.sessions {
 		if s != nil {

@@ -4,7 +4,9 @@ import "fmt"
 
 // State is where a connection stands in its life:
 //
-//	INIT ──► CONNECTING ──► HANDSHAKING ──► ACTIVE ◄──► IDLE
+//	  ┌───────────────────adopted──────────────────────┐
+//	  │                                                ▼
+//	INIT ──► CONNECTING ──► HANDSHAKING ──► ACTIVE ◄──► IDLE ──exported──► CLOSED
 //	  │        │    └──────────────────────►  │          │
 //	  │        │            │  ▲──STARTTLS────┤          │
 //	  │        │            ▼                 ▼          │
@@ -12,7 +14,7 @@ import "fmt"
 //	  ▼        ▼            ▼
 //	CLOSED ◄───┴────────────┘
 //
-// The edges are the table below and no others. Only ACTIVE goes IDLE. IDLE past its limit goes to CLOSING and nowhere
+// The edges are the table below and no others. Only ACTIVE goes IDLE, and INIT for a connection that is adopted. IDLE past its limit goes to CLOSING and nowhere
 // else; back to ACTIVE it goes for a heartbeat, due before that. CLOSING takes no new writes but lets queued bytes and the FIN out.
 type State uint8
 
@@ -40,11 +42,11 @@ func (s State) String() string {
 
 // edges holds, for each state, the set of states that may follow, as bits.
 var edges = [numStates]uint8{
-	Init:        1<<Connecting | 1<<Closed,
+	Init:        1<<Connecting | 1<<Idle | 1<<Closed,
 	Connecting:  1<<Handshaking | 1<<Active | 1<<Closed,
 	Handshaking: 1<<Active | 1<<Closing,
 	Active:      1<<Handshaking | 1<<Idle | 1<<Closing,
-	Idle:        1<<Active | 1<<Closing,
+	Idle:        1<<Active | 1<<Closing | 1<<Closed,
 	Closing:     1 << Closed,
 	Closed:      0,
 }

@@ -58,7 +58,8 @@ type counters struct {
 	loops                                           []figures // by loop
 }
 
-func (c *counters) dialed() {
+// begun counts a connection that was opened, or adopted.
+func (c *counters) begun() {
 	c.opened.Add(1)
 	raise(&c.inFlightMax, c.inFlight.Add(1))
 }

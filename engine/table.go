@@ -50,6 +50,7 @@ const (
 	unfinished                      // it stands in the loop's list of those that go on without an edge
 	written                         // something was written
 	undelayed                       // what is written goes out at once
+	leaving                         // it is to be exported when its heartbeat has come to its end
 )
 
 // flight is what a connection borrows from its dial to its verdict, and again for each heartbeat. Moments are those of

@@ -209,6 +209,7 @@ func (l *loop) flush(slot uint32) syscall.Errno {
 // close begins to end the connection after its verdict.
 func (l *loop) close(slot uint32, cause Cause) {
 	r := &l.table.rows[slot]
+	l.letGo(slot)
 	if r.state == Connecting {
 		l.drop(slot, false) // nothing was established: close(2) is enough
 		return
@@ -289,6 +290,11 @@ func (l *loop) drop(slot uint32, reset bool) {
 	l.poller.Remove(int(r.fd))
 	l.sockets.Close(int(r.fd), reset)
 	l.table.unsecure(slot)
+	l.vacate(slot)
+}
+
+// vacate frees the row of a connection whose descriptor is gone, and which has no deadline and no buffer.
+func (l *loop) vacate(slot uint32) {
 	l.transition(slot, Closed)
 	l.table.remove(slot)
 	l.admission.open--

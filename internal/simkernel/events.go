@@ -89,17 +89,22 @@ func (k *Kernel) checkToken(fd int, t poller.Token) {
 }
 
 // Remove implements [poller.Poller].
-func (k *Kernel) Remove(fd int) {
+func (k *Kernel) Remove(fd int) { k.unwatch("remove", fd) }
+
+// Detach implements [poller.Poller].
+func (k *Kernel) Detach(fd int) { k.unwatch("detach", fd) }
+
+func (k *Kernel) unwatch(call string, fd int) {
 	k.enter()
-	c := k.open("remove", fd)
+	c := k.open(call, fd)
 	if c == nil {
 		return
 	}
 	if c.watch == nil {
-		k.violation("remove of fd %d, which is not watched", fd)
+		k.violation("%s of fd %d, which is not watched", call, fd)
 		return
 	}
-	k.note(traceLine{what: "remove", fd: fd, token: c.watch.token, hasToken: true})
+	k.note(traceLine{what: call, fd: fd, token: c.watch.token, hasToken: true})
 	k.forget(c)
 }
 

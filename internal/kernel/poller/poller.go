@@ -60,6 +60,9 @@ type Poller interface {
 	// Remove forgets fd. Call it before fd is closed: no later batch names its Token. It is called within a batch whose
 	// later events may still name the Token; generations take care of those.
 	Remove(fd int)
+	// Detach forgets fd, which stays open: to be handed to another poller, or another process. Nothing is owed to it from then on;
+	// whoever Adds it gets an edge at once if it is ready. As with Remove, later events of the batch may still name the Token.
+	Detach(fd int)
 	// ArmTimer asks for a batch whose time is at the given moment or after it; batches before that do not use it up.
 	// There is one timer: a new call replaces the old moment; zero disarms it. The moment may have passed already.
 	ArmTimer(at int64)

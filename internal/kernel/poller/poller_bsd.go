@@ -81,6 +81,10 @@ func (p *Gnet) Add(fd int, t Token) error {
 // each socket (epoll(7), question 6).
 func (p *Gnet) Remove(fd int) { p.tokens[fd] = 0 }
 
+// Detach implements [Poller]. kqueue's registration is of this process's descriptor, not of the socket: it ends when that is
+// closed, whoever else has the socket (kqueue(2)), and what it tells until then is dropped for want of a Token.
+func (p *Gnet) Detach(fd int) { p.tokens[fd] = 0 }
+
 // Again implements [Poller].
 func (p *Gnet) Again() { p.nudgeSelf() }
 

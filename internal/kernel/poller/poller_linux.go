@@ -90,6 +90,12 @@ func (p *Epoll) Add(fd int, t Token) error {
 // of each socket (epoll(7), question 6).
 func (p *Epoll) Remove(int) {}
 
+// Detach implements [Poller]. Other descriptors may refer to the same socket, in another process too: the registration would
+// outlive the close of ours, and name a Token that is stale, but wake us all the same (epoll(7), question 6).
+func (p *Epoll) Detach(fd int) {
+	_ = unix.EpollCtl(p.fd, unix.EPOLL_CTL_DEL, fd, nil) // can't fail: fd is registered
+}
+
 // ArmTimer implements [Poller].
 func (p *Epoll) ArmTimer(at int64) {
 	var spec unix.ItimerSpec // zero disarms

@@ -296,3 +296,58 @@ func TestTimerIsNotLost(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestDetach takes a socket away from a poller, gives it back, and wants an edge for what came in between, but none meanwhile.
+func TestDetach(t *testing.T) {
+	ln, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	fd, _, errno := socket.System{}.Connect(socket.AddrFrom(ln.Addr().(*net.TCPAddr).AddrPort(), 0), socket.Addr{})
+	if errno != 0 {
+		t.Fatal(errno)
+	}
+	peer, err := ln.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer peer.Close()
+	const first, second = Token(1<<32 | 1), Token(1<<32 | 2)
+	detached, added := false, false
+	p, wait := open(t, func(p Poller, _ int64, events []Event) bool {
+		if !detached { // the first batch
+			if err := p.Add(fd, first); err != nil {
+				t.Error(err)
+				return false
+			}
+			p.Detach(fd)
+			detached = true
+			if _, err := peer.Write([]byte("x")); err != nil {
+				t.Error(err)
+			}
+			p.Again()
+			return true
+		}
+		for _, ev := range events {
+			if ev.Token == first {
+				t.Errorf("got an event of a socket that is detached: %b", ev.Ready)
+			}
+			if ev.Token == second && ev.Ready&Readable != 0 {
+				p.Remove(fd)
+				socket.System{}.Close(fd, true)
+				return false
+			}
+		}
+		if !added {
+			added = true
+			if err := p.Add(fd, second); err != nil {
+				t.Error(err)
+				return false
+			}
+		}
+		return true
+	})
+	p.Wake()
+	wait()
+}

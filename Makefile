@@ -13,6 +13,8 @@ BUILDFLAGS := -trimpath -ldflags '-s -X main.version=$(VERSION)'
 FUZZTIME ?= 20s
 COUNT ?= 10
 SEEDS ?= 100000
+# For how long `make soak-watch` watches.
+WATCHED ?= 5m
 
 .PHONY: help
 help: ## list the targets
@@ -38,6 +40,10 @@ check: go-there ## format, vet, staticcheck, the rules of internal/archtest, bui
 .PHONY: soak
 soak: go-there ## the long runs: many seeds of the simulated kernel
 	SONDE_SOAK_SEEDS=$(SEEDS) $(GO) test -timeout 3h -count 1 -run Soak -v ./...
+
+.PHONY: soak-watch
+soak-watch: go-there ## sonde watch with 100,000 targets for WATCHED (5m), and with 15,000 kept connections
+	SONDE_SOAK_WATCH=$(WATCHED) $(GO) test -timeout 1h -count 1 -run SoakWatch -v ./cmd/sonde
 
 .PHONY: bench
 bench: go-there ## all benchmarks, in the form that benchstat reads

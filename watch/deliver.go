@@ -26,20 +26,26 @@ func (w *Watch) deliverTo(c *config.Events) error {
 	}
 	var next *delivery
 	if c != nil {
-		queue, err := events.Open(events.Options{URL: string(c.URL), Queue: c.Queue, Spool: c.Spool, Log: w.log, Clock: w.clk})
+		o := events.Options{URL: string(c.URL), Queue: c.Queue, Spool: c.Spool, Log: w.log, Clock: w.clk}
+		if old != nil {
+			o.Before = old.queue
+		}
+		queue, err := events.Open(o)
 		if err != nil {
 			return err
 		}
 		next = &delivery{settings: *c, queue: queue, over: make(chan struct{})}
+	}
+	w.delivery.Store(next)
+	old.end() // first: both may have one spool
+	if next != nil {
 		var ctx context.Context
 		ctx, next.cancel = context.WithCancel(w.life)
 		go func() {
 			defer close(next.over)
-			queue.Run(ctx)
+			next.queue.Run(ctx)
 		}()
 	}
-	w.delivery.Store(next)
-	old.end()
 	return nil
 }
 

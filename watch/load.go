@@ -186,7 +186,7 @@ func newFinders(w *Watch, l *loaded) (*finders, error) {
 			d.Labels = append(d.Labels, track.Label(label))
 		}
 		for _, h := range j.HTTPSD {
-			d.HTTPSD = append(d.HTTPSD, discovery.HTTPSD{URL: string(h.URL), Refresh: h.RefreshInterval})
+			d.HTTPSD = append(d.HTTPSD, discovery.HTTPSD{URL: string(h.URL), Refresh: h.RefreshInterval, Timeout: h.Timeout})
 		}
 		jobs = append(jobs, d)
 	}
@@ -203,20 +203,11 @@ func newFinders(w *Watch, l *loaded) (*finders, error) {
 func (f *finders) begin(ctx context.Context) {
 	ctx, f.cancel = context.WithCancel(ctx)
 	f.over = make(chan struct{})
+	go f.discovery.Run(ctx)
 	go func() {
 		defer close(f.over)
-		found := make(chan struct{})
-		go func() {
-			defer close(found)
-			f.discovery.Run(ctx)
-		}()
-		for {
-			select {
-			case u := <-f.discovery.Updates():
-				f.set(ctx, &u)
-			case <-found:
-				return
-			}
+		for u := range f.discovery.Updates() { // until Run has ended
+			f.set(ctx, &u)
 		}
 	}()
 }

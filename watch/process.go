@@ -103,7 +103,7 @@ func engineFigures(s *engine.Stats) watchmetrics.Engine {
 	for state, n := range s.States {
 		e.Connections = append(e.Connections, watchmetrics.Connections{State: engine.State(state).String(), N: n})
 	}
-	e.Armed = s.Deadlines
+	e.Armed, e.Waiting = s.Deadlines, s.Waiting
 	return e
 }
 
@@ -115,7 +115,8 @@ func (b backend) Status(ctx context.Context) (*web.Status, error) {
 	b.mu.Unlock()
 	var stats runner.Stats
 	var targets int
-	if err := b.runner.Visit(ctx, func() { stats, targets = b.runner.Stats(), b.table.Len() }); err != nil {
+	var late track.Histogram
+	if err := b.runner.Visit(ctx, func() { stats, targets, late = b.runner.Stats(), b.table.Len(), b.table.Late() }); err != nil {
 		return nil, err
 	}
 	e := &stats.Engine
@@ -124,6 +125,8 @@ func (b backend) Status(ctx context.Context) (*web.Status, error) {
 		{Name: "connections in flight", Value: float64(e.InFlight)},
 		{Name: "sockets open", Value: float64(e.Opened - e.Closed)},
 		{Name: "turns", Value: float64(stats.Schedule.Turns)},
+		{Name: "probes", Value: float64(late.Count())},
+		{Name: "probes over 100 ms late", Value: float64(late.Above(100 * time.Millisecond))},
 		{Name: "turns missed", Value: float64(stats.Schedule.Missed)},
 		{Name: "event loops", Value: float64(e.Loops)},
 		{Name: "loop lag p99", Value: e.LoopLag.Quantile(0.99).Seconds(), Unit: "s"},

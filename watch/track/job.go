@@ -71,6 +71,16 @@ func (h *Histogram) Merge(other *Histogram) {
 	h.Sum += other.Sum
 }
 
+// Above is how many were longer than d, which is one of the bounds.
+func (h *Histogram) Above(d time.Duration) (n uint64) {
+	for i, c := range h.Counts {
+		if i == NumBuckets || buckets[i] > d {
+			n += c
+		}
+	}
+	return n
+}
+
 // Count is how many were counted.
 func (h *Histogram) Count() (n uint64) {
 	for _, c := range h.Counts {

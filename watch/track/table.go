@@ -42,6 +42,14 @@ func New(start time.Time, points int) *Table {
 // SetJob sets what the targets of a job share. A job that is never set has the zero settings. Its counts last as long as the Table.
 func (t *Table) SetJob(name string, s JobSettings) { t.jobs[t.job(name)].Settings = s }
 
+// Late are by how much probes began after their turns, those of all jobs.
+func (t *Table) Late() (h Histogram) {
+	for _, j := range t.jobs {
+		h.Merge(&j.Phases[PhaseLate])
+	}
+	return h
+}
+
 // job is the number of a job, which may be new.
 func (t *Table) job(name string) uint32 {
 	id, known := t.jobIDs[name]

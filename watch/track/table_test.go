@@ -383,3 +383,16 @@ func TestKept(t *testing.T) {
 		t.Errorf("%d targets of a, %d of b; want 0, 1", c.Jobs[0].Targets, c.Jobs[1].Targets)
 	}
 }
+
+func TestAbove(t *testing.T) {
+	var h Histogram
+	for _, d := range []time.Duration{time.Millisecond, 100 * time.Millisecond, 101 * time.Millisecond, time.Minute} {
+		h.Add(d, 1)
+	}
+	if got := h.Above(100 * time.Millisecond); got != 2 {
+		t.Errorf("above 100 ms: %d, want 2", got)
+	}
+	if got := h.Above(time.Hour); got != 1 { // beyond the bounds nothing is known
+		t.Errorf("above an hour: %d, want 1", got)
+	}
+}

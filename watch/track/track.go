@@ -31,6 +31,7 @@ type Target struct {
 
 // Hop is the phases of one connection of a probe: a redirect that is followed takes several.
 type Hop struct {
+	At                                  time.Time     // of its dial
 	DNS, Connect, TLS, FirstByte, Total time.Duration // report.Absent for what did not happen
 	Secure                              bool
 }
@@ -46,6 +47,8 @@ type Result struct {
 	// Timing is that of the last attempt, over all its hops; Late is by how much it began after its turn.
 	Timing report.Timing
 	Late   time.Duration
+	// Dialed is when the last connection was dialled; of one that never was, when that was known.
+	Dialed time.Time
 	Hops   []Hop // of the last attempt; nil if there was one that Timing says it all of
 	// Figures is what the probe learned in figures; nil if nothing.
 	Figures *probes.Figures

@@ -31,9 +31,9 @@ type dialer struct {
 
 const (
 	// waiters is how many entries the in-flight table has for targets that wait: those of a slow subnet, while others are dialled.
-	waiters = 1 << 16
-	// paceBuckets is how many hosts or subnets are told apart that were dialled of late: some 20 MiB.
-	paceBuckets = 1 << 18
+	waiters = 1 << 15
+	// paceBuckets is how many hosts or subnets are told apart that were dialled of late: some 8 MiB each, by host and by subnet.
+	paceBuckets = 1 << 17
 	// engineQueue is how many unpaced targets are kept ready for the engine, so that it does not wait for us.
 	engineQueue = 1024
 	// dialsPerLook is how many are handed over before those that come back to be asked again are looked for.

@@ -26,13 +26,13 @@ type lobby struct {
 // limit is a rate that each bucket is held to.
 type limit struct {
 	*pace.Limiter
-	queues map[netip.Prefix]uint32 // of the buckets for which somebody waits
+	queues map[pace.Bucket]uint32 // of the buckets for which somebody waits
 }
 
 // queue is the targets that wait for a bucket, in order.
 type queue struct {
 	limit int // whose bucket
-	key   netip.Prefix
+	key   pace.Bucket
 	due   int64 // when the bucket has its next turn
 	ids   []uint32
 }
@@ -44,7 +44,7 @@ const grace = int64(10 * time.Millisecond)
 func newLobby(size int, now int64, addr func(id uint32) netip.Addr, settings ...pace.Settings) *lobby {
 	l := &lobby{addr: addr, size: uint32(size), wheel: timewheel.New(now)}
 	for _, s := range settings {
-		l.limits = append(l.limits, limit{pace.New(s), make(map[netip.Prefix]uint32)})
+		l.limits = append(l.limits, limit{pace.New(s), make(map[pace.Bucket]uint32)})
 	}
 	return l
 }

@@ -25,7 +25,7 @@ type Settings struct {
 	// Bits4 and Bits6 are the length of the prefixes (RFC 4632) that share a bucket, by the family of the address; 0 is the whole
 	// address.
 	Bits4, Bits6 int
-	// Buckets is how many there may be at most; default 65,536, about 4 MiB.
+	// Buckets is how many there may be at most; default 65,536, about 3 MiB.
 	Buckets int
 }
 
@@ -70,10 +70,10 @@ func (s Settings) Check() error {
 // Limiter has the buckets. It belongs to one goroutine. Make one with [New].
 type Limiter struct {
 	settings Settings
-	gap      int64                  // between two dials of a bucket
-	slack    int64                  // by how much a bucket may be ahead
-	full     map[netip.Prefix]int64 // when the bucket will be full; those that are, may be left out
-	sweepAt  int64                  // not before, buckets are looked through for those that are full
+	gap      int64            // between two dials of a bucket
+	slack    int64            // by how much a bucket may be ahead
+	full     map[Bucket]int64 // when the bucket will be full; those that are, may be left out
+	sweepAt  int64            // not before, buckets are looked through for those that are full
 }
 
 // New returns a Limiter without buckets. The settings must pass Check.
@@ -85,7 +85,7 @@ func New(s Settings) *Limiter {
 		s.Buckets = defaultBuckets
 	}
 	gap := int64(float64(time.Second) / s.PerSecond)
-	return &Limiter{settings: s, gap: gap, slack: gap * int64(s.Burst-1), full: make(map[netip.Prefix]int64)}
+	return &Limiter{settings: s, gap: gap, slack: gap * int64(s.Burst-1), full: make(map[Bucket]int64)}
 }
 
 // Take takes a turn for addr at the moment now. When there is none it takes nothing and returns how long to wait for one: a caller
@@ -115,8 +115,12 @@ func (l *Limiter) Give(addr netip.Addr) {
 // Buckets is how many there are now, some of which may be full.
 func (l *Limiter) Buckets() int { return len(l.full) }
 
-// Key names addr's bucket: the prefix that shares it.
-func (l *Limiter) Key(addr netip.Addr) netip.Prefix {
+// Bucket names one: the first address of the prefix that shares it, of IPv4 as IPv6 maps it (RFC 4291 s.2.5.5.2). It holds no pointer,
+// so the garbage collector does not look into the buckets.
+type Bucket [16]byte
+
+// Key names addr's bucket.
+func (l *Limiter) Key(addr netip.Addr) Bucket {
 	addr = addr.Unmap()
 	bits := l.settings.Bits6
 	if addr.Is4() {
@@ -125,8 +129,8 @@ func (l *Limiter) Key(addr netip.Addr) netip.Prefix {
 	if bits == 0 {
 		bits = addr.BitLen()
 	}
-	key, _ := addr.Prefix(bits) // without its zone; Check has seen the length
-	return key
+	prefix, _ := addr.Prefix(bits) // without its zone; Check has seen the length
+	return prefix.Addr().As16()
 }
 
 // sweep throws away the buckets that are full, and reports whether there is room for another. It looks at them all no oftener than

@@ -95,6 +95,9 @@ func TestSoakWatch(t *testing.T) {
 	t.Logf("%d seconds measured, %d left out since the ticker was late; %.0f of %.0f probes more than 100 ms late", windows, leftOut, late, probes)
 	t.Logf("missed turns %.0f, overlapped %.0f, false %.0f", end["sonde_schedule_missed_turns_total"]-began["sonde_schedule_missed_turns_total"],
 		end["sonde_schedule_overlapped_turns_total"]-began["sonde_schedule_overlapped_turns_total"], end["false"])
+	if want := lasts.Seconds() / soakWatchInterval.Seconds() * soakWatchTargets; all < 0.95*want {
+		t.Errorf("%.0f probes, want %.0f", all, want)
+	}
 	if end["false"] != 0 {
 		t.Errorf("%.0f probes of healthy targets failed", end["false"])
 	}

@@ -15,6 +15,7 @@ import (
 	"io"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"time"
 
 	"sonde/policy/breaker"
@@ -241,7 +242,7 @@ func (c *Config) Allowed(listenerOnLoopback bool) []netip.Prefix {
 	return c.Allow
 }
 
-// Load reads a file. An error is that of reading it, or [Errors].
+// Load reads a file. An error is that of reading it, or [Errors]. Names of files in it are relative to its folder.
 func Load(path string) (*Config, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -252,5 +253,9 @@ func Load(path string) (*Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	return Parse(path, data)
+	c, err := Parse(path, data)
+	if err == nil {
+		c.resolve(filepath.Dir(path))
+	}
+	return c, err
 }

@@ -191,8 +191,15 @@ func (o *watchOptions) serve(ctx context.Context) error {
 		return o.told(err)
 	}
 	ctx, stop := stopForGood(ctx)
-	defer stop()
-	go o.reload(ctx, w)
+	told := make(chan struct{})
+	go func() {
+		defer close(told)
+		o.reload(ctx, w)
+	}()
+	defer func() {
+		stop()
+		<-told
+	}()
 	return w.Run(ctx)
 }
 
@@ -201,10 +208,13 @@ func (o *watchOptions) ready(listeners []net.Listener) {
 	for _, l := range listeners {
 		o.p.stderr.note("watching; http://%s/", l.Addr())
 	}
-	_, _ = daemon.SdNotify(false, daemon.SdNotifyReady) // it is not there, or deaf: nobody to tell
+	tellManager(daemon.SdNotifyReady)
 }
 
-// reload has the file read again at each SIGHUP, until ctx ends.
+// tellManager tells systemd what the service is at, if systemd runs it. If it is deaf, there is nobody to tell that.
+func tellManager(state string) { _, _ = daemon.SdNotify(false, state) }
+
+// reload has the file read again at each SIGHUP, until ctx ends. What it tells is what Type=notify-reload waits for.
 func (o *watchOptions) reload(ctx context.Context, w *watch.Watch) {
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
@@ -212,9 +222,11 @@ func (o *watchOptions) reload(ctx context.Context, w *watch.Watch) {
 	for {
 		select {
 		case <-hangups:
+			tellManager(daemon.SdNotifyReloading + "\n" + daemon.SdNotifyMonotonicUsec())
 			_ = w.Reload(ctx) // which logs what is wrong
+			tellManager(daemon.SdNotifyReady)
 		case <-ctx.Done():
-			_, _ = daemon.SdNotify(false, daemon.SdNotifyStopping)
+			tellManager(daemon.SdNotifyStopping)
 			return
 		}
 	}

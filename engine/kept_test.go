@@ -29,10 +29,11 @@ func (beater) Open(uint64) protocol.Exchange { return &pulse{} }
 // echoes is a server that sends back what it hears, and holds what it has accepted by the address of the other end.
 type echoes struct {
 	net.Listener
-	mu     sync.Mutex
-	conns  map[string]net.Conn
-	deaf   bool          // it answers the first of its only connection, and no more
-	second chan struct{} // closed when it has heard the second
+	serving sync.WaitGroup
+	mu      sync.Mutex
+	conns   map[string]net.Conn
+	deaf    bool          // it answers the first of its only connection, and no more
+	second  chan struct{} // closed when it has heard the second
 }
 
 func listen(t *testing.T, deaf bool) *echoes {
@@ -42,8 +43,7 @@ func listen(t *testing.T, deaf bool) *echoes {
 		t.Fatal(err)
 	}
 	s := &echoes{Listener: ln, conns: make(map[string]net.Conn), deaf: deaf, second: make(chan struct{})}
-	var serving sync.WaitGroup
-	serving.Go(func() {
+	s.serving.Go(func() {
 		for {
 			c, err := ln.Accept()
 			if err != nil {
@@ -52,18 +52,10 @@ func listen(t *testing.T, deaf bool) *echoes {
 			s.mu.Lock()
 			s.conns[c.RemoteAddr().String()] = c
 			s.mu.Unlock()
-			serving.Go(func() { s.serve(c) })
+			s.serving.Go(func() { s.serve(c) })
 		}
 	})
-	t.Cleanup(func() {
-		ln.Close()
-		s.mu.Lock()
-		for _, c := range s.conns {
-			c.Close()
-		}
-		s.mu.Unlock()
-		serving.Wait()
-	})
+	t.Cleanup(s.stop)
 	return s
 }
 
@@ -75,7 +67,18 @@ func (s *echoes) serve(c net.Conn) {
 		io.Copy(io.Discard, c)
 		return
 	}
-	io.Copy(c, c)
+	io.Copy(struct{ io.Writer }{c}, struct{ io.Reader }{c}) // by read and write: splice(2) would keep pipes
+}
+
+// stop closes all that it has; more than once does no harm.
+func (s *echoes) stop() {
+	s.Close()
+	s.mu.Lock()
+	for _, c := range s.conns {
+		c.Close()
+	}
+	s.mu.Unlock()
+	s.serving.Wait()
 }
 
 // peerOf is the server's end of a connection.

@@ -60,9 +60,8 @@ func outcomesOf(e *Engine, n int) (outcomes []Outcome) {
 func end(t *testing.T, e *Engine) {
 	t.Helper()
 	e.Abort()
-	for more := true; more; {
+	for _, more := e.Outcomes(nil); more; _, more = e.Outcomes(nil) {
 		<-e.Ready()
-		_, more = e.Outcomes(nil)
 	}
 	if err := e.Wait(); err != nil {
 		t.Error(err)

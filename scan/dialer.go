@@ -60,7 +60,7 @@ func newDialer(s *Scan) *dialer {
 		}
 	}
 	if s.cfg.isPaced() {
-		d.room = int64(s.cfg.Connections)
+		d.room = int64(min(s.cfg.Connections, s.fdBudget))
 		if s.cfg.Rate > 0 {
 			d.gate = rate.New(s.cfg.Rate)
 		}
@@ -110,12 +110,13 @@ func (d *dialer) run(ctx context.Context) {
 	for ctx.Err() == nil {
 		d.takeAgain()
 		now := d.scan.clk.Now()
-		if taken, ok := d.dial(ctx, now); !ok {
+		more, ok := d.dial(ctx, now)
+		switch {
+		case !ok:
 			return
-		} else if taken {
+		case more:
 			continue
-		}
-		if fed == nil && d.open.Load() == 0 {
+		case fed == nil && d.open.Load() == 0:
 			return
 		}
 		fresh := d.fresh

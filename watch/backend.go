@@ -50,7 +50,7 @@ const copySlice = 1024
 // Copy implements web.Backend.
 func (b backend) Copy(ctx context.Context, into *track.Copy) error {
 	for from, done := uint32(0), false; !done; {
-		err := b.runner.Visit(ctx, func() { from, done = b.table.Copy(into, from, copySlice, b.clk.Now()) })
+		err := b.visit(ctx, func() { from, done = b.table.Copy(into, from, copySlice, b.clk.Now()) })
 		if err != nil {
 			return err
 		}

@@ -20,6 +20,7 @@ import (
 type loaded struct {
 	config  *config.Config
 	modules map[string]*modules.Module
+	export  *export // nil: no collector is told
 	at      time.Time
 	hash    string            // of what it says, for metrics
 	sum     [sha256.Size]byte // of the file
@@ -68,6 +69,9 @@ func (w *Watch) read(old *loaded) (*loaded, error) {
 		if err := modules.CheckJob(&c.Jobs[i], l.modules); err != nil {
 			return nil, err
 		}
+	}
+	if l.export, err = w.newExport(c.OTLP); err != nil {
+		return nil, fmt.Errorf("%s: %w", w.options.File, err)
 	}
 	l.hash = hashOf(c)
 	return l, nil
@@ -125,6 +129,7 @@ func (w *Watch) applyLocked(ctx context.Context, l *loaded) error {
 			return err
 		}
 	}
+	w.exportBy(l.export)
 	names := make(map[string]bool)
 	err = w.runner.Visit(ctx, func() {
 		for i := range l.config.Jobs {

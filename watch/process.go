@@ -58,7 +58,7 @@ func (b backend) process(ctx context.Context) (*watchmetrics.Process, error) {
 	if machine.Ports.First != limits.Unknown {
 		p.Ports = machine.Ports.Last - machine.Ports.First + 1 - max(machine.Ports.Reserved, 0)
 	}
-	if err := b.runner.Visit(ctx, func() {
+	if err := b.visit(ctx, func() {
 		s := b.runner.Stats()
 		p.Schedule, p.Paced, p.Asked = s.Schedule, s.Paced, s.Asked
 		p.Engine = engineFigures(&s.Engine)

@@ -60,12 +60,14 @@ type Watch struct {
 	once    *once           // nil: it asks again and again
 
 	delivery atomic.Pointer[delivery] // nil: changes are delivered nowhere
+	export   atomic.Pointer[export]   // nil: no collector is told
 
 	loading sync.Mutex // held by one load at a time; guards finders and ends their predecessors
 	finders *finders
 
 	scraping sync.Mutex // held by one scrape at a time; guards scrape
 	scrape   scrape
+	ended    sync.Mutex // held by one visit at a time when there is no owner any more
 
 	mu      sync.Mutex // guards what follows
 	finding *finders   // those that are at work
@@ -150,6 +152,7 @@ func (w *Watch) Run(ctx context.Context) error {
 	w.loading.Lock()
 	w.finders.end()
 	w.delivery.Load().end()
+	w.export.Load().end()
 	w.loading.Unlock()
 	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
 		return cause
@@ -160,6 +163,7 @@ func (w *Watch) Run(ctx context.Context) error {
 // told is called by the runner's owner with each result.
 func (w *Watch) told(id uint32, res *track.Result) {
 	w.fails.note(w.table.Target(id), res)
+	w.trace(id, res)
 	if w.once != nil {
 		w.once.take(w.table, id, w.recordOf(id, res))
 	}

@@ -35,7 +35,7 @@ func (r *Runner) land(now int64, o *engine.Outcome) {
 	}
 	if follower, ok := o.Conclusion.Finding.(probes.Follower); ok && !r.stopped {
 		if next, probe, ok := follower.Follow(); ok {
-			f.hops = append(f.hops, hopOf(f, o))
+			f.hops = append(f.hops, r.hopOf(f, o))
 			f.target, f.probe = next, probe
 			r.lead(now, id, f)
 			return
@@ -59,7 +59,8 @@ func (r *Runner) resultOf(f *flight, o *engine.Outcome) *track.Result {
 	} else {
 		res.At = r.clk.Wall(o.EndedAt)
 	}
-	hop := hopOf(f, o)
+	hop := r.hopOf(f, o)
+	res.Dialed = hop.At
 	res.Timing = report.Timing{
 		SchedDelay: o.SchedDelay, DNS: hop.DNS, Connect: hop.Connect, KernelRTT: o.KernelRTT, TLS: hop.TLS,
 		TLSCPU: report.Absent, TLSWait: o.TLSWait, FirstByte: hop.FirstByte, Total: hop.Total,
@@ -94,8 +95,12 @@ func followed(res *track.Result, hops int) {
 	res.Figures.HTTP = &probes.HTTPFigures{Redirects: hops}
 }
 
-func hopOf(f *flight, o *engine.Outcome) track.Hop {
-	return track.Hop{DNS: f.dns, Connect: o.Connect, TLS: o.TLS, FirstByte: o.FirstByte, Total: o.Total, Secure: f.target.TLS}
+func (r *Runner) hopOf(f *flight, o *engine.Outcome) track.Hop {
+	at := o.DialedAt
+	if at == 0 { // a kept connection, or a heartbeat of one
+		at = o.EndedAt - int64(max(o.Total, 0))
+	}
+	return track.Hop{At: r.clk.Wall(at), DNS: f.dns, Connect: o.Connect, TLS: o.TLS, FirstByte: o.FirstByte, Total: o.Total, Secure: f.target.TLS}
 }
 
 // add is the sum of two phases, either of which may not have happened.
@@ -120,7 +125,7 @@ func (r *Runner) fail(now int64, id uint32, f *flight, status report.Status, sid
 	res := &r.result
 	*res = track.Result{
 		At: r.clk.Wall(now), Addr: netip.AddrPortFrom(f.target.Addr, f.target.Port), Status: status, Side: side, Error: text,
-		Attempts: f.asks, Timing: report.NoTiming, Late: r.lateness(f), Hops: f.hops,
+		Attempts: f.asks, Timing: report.NoTiming, Late: r.lateness(f), Hops: f.hops, Dialed: r.clk.Wall(now),
 	}
 	if f.first != 0 {
 		res.At = r.clk.Wall(f.first)

@@ -179,6 +179,34 @@ func TestRetries(t *testing.T) {
 	}
 }
 
+// TestTimeout has a module's timeout end probes whose phases may take longer, a kept connection's first one too.
+func TestTimeout(t *testing.T) {
+	p := start(t, Options{})
+	waits, err := (banner.Probe{}).Configure(probes.Options{Send: []byte("x\n"), Expect: never})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := plain(waits)
+	m.Limits, m.Timeout = engine.Limits{Read: time.Hour}, 50*time.Millisecond
+	silent := testpeer.New(t, testpeer.Sink, testpeer.Options{}).Addr()
+	keeps := fast("keeps", m)
+	keeps.Keep = true
+	p.do(func() {
+		p.SetJob(fast("asks", m))
+		p.SetTargets("asks", targets("asks", silent))
+		p.SetJob(keeps)
+		p.SetTargets("keeps", targets("keeps", silent))
+	})
+	heard := make(map[uint32]int)
+	for heard[0] < 2 || heard[1] < 2 {
+		r := p.next()
+		heard[r.row]++
+		if r.res.Status != report.IOTimeout || r.res.Timing.Total < m.Timeout {
+			t.Errorf("target %d: %v after %v, %s", r.row, r.res.Status, r.res.Timing.Total, r.res.Error)
+		}
+	}
+}
+
 func TestFallback(t *testing.T) {
 	p := start(t, Options{})
 	dead, err := (banner.Probe{}).Configure(probes.Options{Send: []byte("x\n"), Expect: never})

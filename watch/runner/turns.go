@@ -169,10 +169,10 @@ func (f *flight) budget() time.Duration {
 // left is what remains of it for the next dial, as engine.Job has it: at least something.
 func (f *flight) left(now int64) time.Duration {
 	budget := f.budget()
-	switch {
-	case budget <= 0 || f.first == 0 && f.asked == nil:
+	if budget <= 0 {
 		return 0
-	case f.first != 0:
+	}
+	if f.first != 0 {
 		budget -= time.Duration(now - f.first)
 	}
 	return max(budget, tick)

@@ -208,16 +208,6 @@ func (b *chromium) wait(condition string) {
 	}
 }
 
-// text is what an element says.
-func (b *chromium) text(selector string) string {
-	b.t.Helper()
-	var text string
-	if err := b.eval(fmt.Sprintf("document.querySelector(%q)?.textContent ?? ''", selector), &text); err != nil {
-		b.t.Fatal(err)
-	}
-	return text
-}
-
 // key presses a key: "j", "Enter".
 func (b *chromium) key(key string) {
 	b.t.Helper()

@@ -62,7 +62,7 @@ func listen(t *testing.T, url, ids string) func() (tick, bool) {
 
 func TestEvents(t *testing.T) {
 	f := newFake(t, 100)
-	url, end := serve(t, f, web.Options{})
+	url, end := serve(t, f, web.Options{Grace: time.Hour}) // which no event may make use of
 	next := listen(t, url, "1,2,77777")
 	e, _ := next()
 	if e.Totals["all"] != 100 || len(e.Rows) != 2 || e.Rows[0].ID != 1 || e.Turned != nil {

@@ -92,6 +92,8 @@ func TestPage(t *testing.T) {
 				b.shoot(fmt.Sprintf("%s-%s-%d", view.name, size.name, n))
 			}
 		}
+		b.open("about:blank") // or the page has a right to complain
+		b.wait(`location.protocol === 'about:'`)
 		end()
 	}
 	b.quiet()
@@ -117,6 +119,7 @@ func TestPageWorks(t *testing.T) {
 		b.open(url)
 		b.wait(isLive + " && " + hasRows)
 		b.wait(`document.querySelectorAll('.rows .row').length < 60 && document.getElementById('table').getAttribute('aria-rowcount') === '10001'`)
+		b.wait(`(() => { const top = (n) => document.querySelector('.rows [aria-rowindex="' + n + '"]').getBoundingClientRect().top; return top(3) - top(2) === 44 && top(9) - top(8) === 44 })()`)
 		b.wait(`document.title.includes('down') && document.getElementById('icon').href.includes('d2401f')`)
 	})
 	step("the last row is asked for by its key", func() {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -209,7 +210,12 @@ func (s *soakWatch) writeTargets(n int) {
 // start starts the watch, and the ticker beside it.
 func (s *soakWatch) start() {
 	s.t.Helper()
-	const addr = "127.0.0.1:19733"
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	addr := l.Addr().String()
+	l.Close()
 	s.url = "http://" + addr
 	s.run(watchedCore, "watch", "--config", filepath.Join(s.dir, "watch.yml"), "--listen", addr)
 	s.until("watching", func() bool {

@@ -40,6 +40,9 @@ type Flap struct {
 	run   uint8 // outcomes in a row that speak against the state
 }
 
+// At is the Flap of a target that has just turned to s.
+func At(s State) Flap { return Flap{state: s} }
+
 // State is the target's state.
 func (f *Flap) State() State { return f.state }
 

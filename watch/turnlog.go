@@ -12,24 +12,27 @@ import (
 	"sonde/watch/track"
 )
 
-// turnLog tells the log of targets that turn up or down: each by itself when they are few, and the rest of a second as one line, so
-// that a fleet that goes down at once is not a hundred thousand lines.
+// turnLog tells the log of targets that turn up or down: each by itself when they are few, and otherwise those of a second as one
+// line for each state, so that a fleet that goes down at once is not a hundred thousand lines.
 type turnLog struct {
 	log   *slog.Logger
 	mu    sync.Mutex
-	lines []line
-	more  [flap.Down + 1]int // turned to, beyond lines
-	first [flap.Down + 1]string
+	turns [flap.Down + 1]turnsTo
+}
+
+// turnsTo are the turns to one state within a second.
+type turnsTo struct {
+	lines []line // the first ones
+	n     int
 }
 
 type line struct {
 	target *track.Target
-	to     flap.State
 	status report.Status
 	reason string
 }
 
-// maxLines is how many lines of targets a second has.
+// maxLines is how many lines of targets a second has for a state.
 const maxLines = 10
 
 func newTurnLog(log *slog.Logger) *turnLog { return &turnLog{log: log} }
@@ -42,12 +45,9 @@ func (l *turnLog) note(t *track.Target, c track.Change, res *track.Result) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(l.lines) < maxLines {
-		l.lines = append(l.lines, line{t, c.To, res.Status, res.Error})
-		return
-	}
-	if l.more[c.To]++; l.more[c.To] == 1 {
-		l.first[c.To] = fmt.Sprintf("%s of %s: %s", t.Instance, t.Job, res.Error)
+	to := &l.turns[c.To]
+	if to.n++; to.n <= maxLines {
+		to.lines = append(to.lines, line{t, res.Status, res.Error})
 	}
 }
 
@@ -68,20 +68,29 @@ func (l *turnLog) run(ctx context.Context) error {
 
 func (l *turnLog) write() {
 	l.mu.Lock()
-	lines, more, first := l.lines, l.more, l.first
-	l.lines, l.more, l.first = nil, [flap.Down + 1]int{}, [flap.Down + 1]string{}
+	turns := l.turns
+	l.turns = [flap.Down + 1]turnsTo{}
 	l.mu.Unlock()
-	for _, n := range lines {
-		attrs := []any{"job", n.target.Job, "target", n.target.Instance}
-		if n.to == flap.Down {
-			l.log.Warn("target is down", append(attrs, "status", n.status.String(), "reason", n.reason)...)
-		} else {
-			l.log.Info("target is up", attrs...)
+	for state, to := range turns {
+		level := slog.LevelInfo
+		if flap.State(state) == flap.Down {
+			level = slog.LevelWarn
+		}
+		if to.n > maxLines {
+			l.log.Log(context.Background(), level, fmt.Sprintf("%d targets are %s", to.n, flap.State(state)), append([]any{"first", to.lines[0].target.Instance}, to.lines[0].attrs()[4:]...)...)
+			continue
+		}
+		for i := range to.lines {
+			l.log.Log(context.Background(), level, "target is "+flap.State(state).String(), to.lines[i].attrs()...)
 		}
 	}
-	for state, n := range more {
-		if n > 0 {
-			l.log.Warn(fmt.Sprintf("%d more targets are %s", n, flap.State(state)), "first", first[state])
-		}
+}
+
+// attrs are what the log says of a target that turned.
+func (n *line) attrs() []any {
+	attrs := []any{"job", n.target.Job, "target", n.target.Instance}
+	if n.status != report.Success {
+		attrs = append(attrs, "status", n.status.String(), "reason", n.reason)
 	}
+	return attrs
 }

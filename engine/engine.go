@@ -3,9 +3,9 @@
 // protocol.Exchange say what is sent and what the answer means, and hands back one Outcome per job.
 //
 // One goroutine owns a loop, its connection table, timing wheel and buffers; nothing in them is locked. Jobs go in and
-// outcomes come out by two bounded queues. The engine never blames a peer for trouble on this side: waiting for a
-// descriptor, a local port or a buffer stops the peer's clocks, and a deadline is believed only after a last look at the
-// socket.
+// outcomes come out by two bounded queues; what else is asked of a loop (End, Export, Adopt) it finds in a list that it looks
+// at once a turn. The engine never blames a peer for trouble on this side: waiting for a descriptor, a local port or a buffer
+// stops the peer's clocks, and a deadline is believed only after a last look at the socket.
 package engine
 
 import (

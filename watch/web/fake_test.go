@@ -74,7 +74,7 @@ func newFake(t *testing.T, n int) *fake {
 		}
 		if f.table.Target(id).Keep {
 			f.table.Connected(id, f.clock.Wall(f.clock.Now()).Add(-3*time.Hour))
-			if i%100 == numLost {
+			if i%100 == numLost || i%100 == numBroken {
 				f.table.Dropped(id, f.clock.Wall(f.clock.Now()).Add(-2*time.Minute), track.CauseRST)
 			}
 		}

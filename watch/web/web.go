@@ -55,6 +55,7 @@ type Options struct {
 const (
 	headerLimit  = 10 * time.Second // to send the header of a request
 	idleLimit    = 2 * time.Minute  // between two requests; Prometheus asks each minute or sooner
+	bodyLimit    = 30 * time.Second // to send a body, which nothing here reads; what takes longer without one goes on
 	answerLimit  = 30 * time.Second // to take an answer
 	maxHeader    = 64 << 10
 	defaultGrace = 5 * time.Second
@@ -131,7 +132,7 @@ func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 	for i, l := range listeners {
 		// One each: the toolkit wraps the handler of the server that it is given.
 		servers[i] = &http.Server{
-			Handler: handler, ReadHeaderTimeout: headerLimit, ReadTimeout: answerLimit, IdleTimeout: idleLimit, MaxHeaderBytes: maxHeader,
+			Handler: handler, ReadHeaderTimeout: headerLimit, ReadTimeout: bodyLimit, IdleTimeout: idleLimit, MaxHeaderBytes: maxHeader,
 			ErrorLog: log.New(lines{s.log}, "", 0),
 		}
 		flags := &toolkit.FlagConfig{WebConfigFile: &s.opt.ConfigFile}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"regexp"
 	"strings"
 	"time"
@@ -35,6 +36,18 @@ func (m *Module) compileBlackbox(b *config.Blackbox, hostname string, files *fil
 }
 
 func (m *Module) setFamily(ip config.IP) { m.Family, m.AnyFamily = ip.Preferred, ip.Fallback }
+
+// wanted has an address that is of no wanted family looked up as a name is, which finds nothing: ip_protocol_fallback: false holds for
+// targets that are written as addresses, too.
+func (m *Module) wanted(read func(text string) (target.Target, error)) func(text string) (target.Target, error) {
+	return func(text string) (target.Target, error) {
+		t, err := read(text)
+		if err == nil && t.Addr.IsValid() && !m.AnyFamily && t.Addr.Unmap().Is4() != (m.Family == target.IPv4) {
+			t.Domain, t.Addr = t.Addr.String(), netip.Addr{}
+		}
+		return t, err
+	}
+}
 
 // tlsOptions are those of a tls_config, with blackbox_exporter's defaults.
 func (m *Module) tlsOptions(t *config.BlackboxTLS, files *files) (probes.TLSOptions, error) {
@@ -93,7 +106,7 @@ func (m *Module) compileTCP(t *config.BlackboxTCP, hostname string, files *files
 		m.CantKeep = "its conversation is held once a connection"
 	}
 	usual := target.Choice{Name: "tcp", TLS: t.TLS}
-	m.Target = func(text string) (target.Target, error) { return target.ReadOne(text, usual, nil) }
+	m.Target = m.wanted(func(text string) (target.Target, error) { return target.ReadOne(text, usual, nil) })
 	return nil
 }
 
@@ -132,7 +145,7 @@ func (m *Module) compileHTTP(h *config.BlackboxHTTP, hostname string, files *fil
 	if m.Probe, err = http.NewChecked(checks); err != nil {
 		return fmt.Errorf("http: %w", err)
 	}
-	m.Target = httpTarget
+	m.Target = m.wanted(httpTarget)
 	return nil
 }
 

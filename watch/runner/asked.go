@@ -70,6 +70,13 @@ func (r *Runner) Ask(ctx context.Context, q Question) (*track.Result, error) {
 		return reply.result, reply.err
 	case <-ctx.Done():
 		return nil, ctx.Err() // the probe comes to its end by itself
+	case <-r.over:
+	}
+	select {
+	case reply := <-a.replies:
+		return reply.result, reply.err
+	default:
+		return nil, ErrEnded // its name was still being looked up
 	}
 }
 

@@ -31,7 +31,7 @@ func (w *Watch) follow(ctx context.Context) error {
 		w.log.Warn("changes of the configuration are noticed within a minute only", "error", err)
 	}
 	last := w.now().sum
-	timer := time.NewTimer(lookEvery)
+	timer := time.NewTimer(0) // it may have changed since it was read
 	defer timer.Stop()
 	for {
 		select {

@@ -75,6 +75,12 @@ type Ref struct {
 // Limits are how long the phases of a module may take; 0 for no limit of its own. Total is that of a whole probe.
 type Limits struct{ DNS, Connect, TLS, Total time.Duration }
 
+// Thresholder is a Backend that knows for each job from which time on the page marks a phase; without it those are the limits of the
+// target's module.
+type Thresholder interface {
+	Thresholds(job string) Limits
+}
+
 // Failure is a probe of a target that did not succeed.
 type Failure struct {
 	Job, Instance string

@@ -180,6 +180,13 @@ func (f *fake) Module(name string) (web.Limits, error) {
 	return web.Limits{}, &web.Problem{Code: http.StatusBadRequest, Text: fmt.Sprintf("no module %q", name)}
 }
 
+func (f *fake) Thresholds(job string) web.Limits {
+	if job == "database" || job == "links" {
+		return web.Limits{DNS: 50 * time.Millisecond, Connect: 100 * time.Millisecond, Total: time.Second}
+	}
+	return web.Limits{DNS: 50 * time.Millisecond, Connect: 100 * time.Millisecond, TLS: 300 * time.Millisecond, Total: time.Second}
+}
+
 func (f *fake) Copy(_ context.Context, into *track.Copy) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -201,17 +201,21 @@ type limits struct {
 	Total   int64 `json:"total_us,omitempty"`
 }
 
-// limitsOf are those of the modules of these rows.
+// limitsOf are what the phases of these rows are held against, by their jobs.
 func (s *Server) limitsOf(rows []row) map[string]limits {
 	of := map[string]limits{}
 	for i := range rows {
-		name := rows[i].Module
-		if _, known := of[name]; known {
+		job := rows[i].Job
+		if _, known := of[job]; known {
 			continue
 		}
-		if l, err := s.backend.Module(name); err == nil {
-			of[name] = limits{l.DNS.Microseconds(), l.Connect.Microseconds(), l.TLS.Microseconds(), l.Total.Microseconds()}
+		var l Limits
+		if b, ok := s.backend.(Thresholder); ok {
+			l = b.Thresholds(job)
+		} else if l, _ = s.backend.Module(rows[i].Module); l == (Limits{}) {
+			continue
 		}
+		of[job] = limits{l.DNS.Microseconds(), l.Connect.Microseconds(), l.TLS.Microseconds(), l.Total.Microseconds()}
 	}
 	return of
 }

@@ -107,7 +107,7 @@ func TestTargets(t *testing.T) {
 		if sum := a.Totals["up"] + a.Totals["down"] + a.Totals["stale"] + a.Totals["unknown"]; sum != 1000 {
 			t.Errorf("the states add up to %d, want 1000", sum)
 		}
-		if a.Limits["https_2xx"]["tls_us"] != 500_000 {
+		if a.Limits["api"]["tls_us"] != 300_000 {
 			t.Errorf("limits: got %v", a.Limits)
 		}
 	})

@@ -176,7 +176,7 @@ func (s *Server) targets(w http.ResponseWriter, r *http.Request) {
 		Totals   totals            `json:"totals"`   // of all targets
 		Matching totals            `json:"matching"` // of those that match in any state
 		Jobs     []string          `json:"jobs"`
-		Limits   map[string]limits `json:"limits"` // of the modules on this page
+		Limits   map[string]limits `json:"limits"` // by job, of the rows on this page
 		Targets  []row             `json:"targets"`
 	}
 	out.Offset, out.Jobs, out.Targets = q.offset, []string{}, []row{}

@@ -9,8 +9,9 @@ import (
 	"sonde/watch/track"
 )
 
-// viewAge is how old a copy may be that is used again: any number of people cost one visit to the owner of the table a second.
-const viewAge = time.Second
+// viewAge is how old a copy may be that is used again: any number of people cost one visit to the owner of the table a second. It is
+// less than tickEvery, so that each tick finds what is new.
+const viewAge = 900 * time.Millisecond
 
 // views is the one copy that all who ask look at, one after the other: it is some dozen MB at a hundred thousand targets.
 type views struct {

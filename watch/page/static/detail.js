@@ -7,7 +7,7 @@ const fact = (name, ...value) => (value.some((v) => v !== undefined && v !== nul
 
 // detail fills the panel with what /api/v1/history says.
 export function detail(panel, { target: t, limits, points, failures, p50_us, p99_us }, now) {
-  const limit = limits[t.module] ?? {}
+  const limit = limits[t.job] ?? {}
   panel.replaceChildren(
     el('header', {},
       el('h2', { tabindex: -1 }, t.instance),

@@ -153,7 +153,7 @@ export class Table {
     const row = this.row(index)
     if (e.shows !== row) {
       e.shows = row
-      if (row) fill(e, row, this.limits[row.module] ?? {}, Date.now())
+      if (row) fill(e, row, this.limits[row.job] ?? {}, Date.now())
       e.classList.toggle('waiting', !row)
     }
   }
@@ -228,7 +228,7 @@ function fillPhase(cell, us, limit) {
   cell.dataset.level = level
   cell.style.setProperty('--share', share)
   cell.classList.toggle('limited', share > 0)
-  cell.title = limit && us !== undefined ? `${micros(us)} of at most ${micros(limit)}` : ''
+  cell.title = limit && us !== undefined ? `${micros(us)}; should be less than ${micros(limit)}` : ''
 }
 
 function fillTimes(e, row, now) {

@@ -64,11 +64,11 @@ export function cert(at, now) {
   return { text: span(left), level: left < 7 * 864e5 ? 'bad' : left < 21 * 864e5 ? 'soon' : '', title: `the certificate ends ${day(at)}` }
 }
 
-// part is how much of its limit a phase took: 0 to 1, and the level from which a person should look.
+// part is how much of its threshold a phase took, 1 at most; and whether a person should look: soon, or since it is over.
 export function part(us, limit) {
   if (us === undefined || !limit) return { share: 0, level: '' }
   const share = Math.min(1, us / limit)
-  return { share, level: share >= 0.9 ? 'bad' : share >= 0.6 ? 'soon' : '' }
+  return { share, level: share >= 1 ? 'bad' : share >= 0.8 ? 'soon' : '' }
 }
 
 // quantile is by the nearest rank over totals that are no failures.

@@ -122,7 +122,7 @@ var libraries = []library{
 	{"github.com/goccy/go-yaml", []string{"watch/config", "watch/discovery"}, false},
 	{"github.com/ajstarks/svgo", []string{"bench/page"}, false},
 	{"github.com/fsnotify/fsnotify", []string{"watch/..."}, false},
-	{"go.opentelemetry.io/proto/otlp", []string{"watch/otlp"}, false},
+	{"go.opentelemetry.io/proto/otlp", []string{"watch/otlp"}, true},
 	{"golang.org/x/crypto/ocsp", []string{"probes/internal/tlsfacts"}, true},
 	{"github.com/google/go-cmp", testSupport, true},
 	{"github.com/rogpeppe/go-internal", testSupport, true},

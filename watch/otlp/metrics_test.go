@@ -114,7 +114,9 @@ func TestMetrics(t *testing.T) {
 		t.Fatalf("got %v, want one message of sonde's", rc.metrics)
 	}
 	got := points(t, rc.metrics[0].ScopeMetrics[0].Metrics)
-	got = slices.DeleteFunc(got, func(line string) bool { return strings.Contains(line, "map[] +0 ") || strings.Contains(line, "map[] 0 ") })
+	got = slices.DeleteFunc(got, func(line string) bool {
+		return strings.Contains(line, "map[] +0 ") || strings.Contains(line, "map[] 0 ")
+	})
 	want := []string{
 		"sonde.probe.phase.durationmap[sonde.job:web sonde.phase:connect] 0.0005/2 0.00025:2",
 		"sonde.probe.phase.durationmap[sonde.job:web sonde.phase:first_byte] 0.006/2 0.005:2",

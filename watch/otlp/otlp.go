@@ -29,12 +29,12 @@ import (
 )
 
 const (
-	// queueLength is how many probes wait for the collector at most: 1 MB, and 20 s of a hundred a second.
+	// queueLength is how many probes wait for the collector at most: 1 MB, and 20 s of a hundred probes a second.
 	queueLength = 2048
 	// maxBatch is how many probes go in one request, some 100 KiB before compression, and linger how long the first one of
 	// them waits for others.
 	maxBatch = 256
-	linger   = 5 * time.Second
+	linger   = time.Second
 	// interval is the time between two sendings of metrics, as OpenTelemetry's SDKs have it.
 	interval = time.Minute
 	// flushLimit is how long what is left may take at the end.

@@ -220,7 +220,9 @@ func TestTextOfPeers(t *testing.T) {
 func TestNoRedirect(t *testing.T) {
 	t.Setenv("OTEL_EXPORTER_OTLP_HEADERS", "api-key=secret")
 	other := newReceiver(t, nil)
-	rc := newReceiver(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, other.URL+r.URL.Path, http.StatusTemporaryRedirect) })
+	rc := newReceiver(t, func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, other.URL+r.URL.Path, http.StatusTemporaryRedirect)
+	})
 	e, log := exporter(t, rc.URL, Options{Settings: all})
 	e.Add(probe(1))
 	run(t, e)()

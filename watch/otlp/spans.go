@@ -81,15 +81,15 @@ func (e *Exporter) spans(p *Probe) []*tracepb.Span {
 	return t.spans
 }
 
-// hopsOf are the connections of a result's last attempt, those that its address was looked for in vain included. There is one at least.
+// hopsOf are the connections of a result's last attempt, one at least.
 func hopsOf(res *track.Result) []track.Hop {
-	if len(res.Hops) > 0 && res.Timing.Total >= 0 {
+	if len(res.Hops) > 0 {
 		return res.Hops
 	}
 	timing := &res.Timing
-	return append(res.Hops, track.Hop{
+	return []track.Hop{{
 		At: res.Dialed, DNS: timing.DNS, Connect: timing.Connect, TLS: timing.TLS, FirstByte: timing.FirstByte, Total: timing.Total,
-	})
+	}}
 }
 
 func beginning(h *track.Hop) time.Time { return h.At.Add(-max(h.DNS, 0)) }

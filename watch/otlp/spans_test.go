@@ -81,7 +81,8 @@ func TestSpans(t *testing.T) {
 			"probe -7..0 error: no such host", "  dns -7..0 error: no such host",
 		}},
 		{"a redirect to a name that is not found", track.Result{
-			Status: report.DNSError, Error: "no such host", Dialed: noon.Add(20 * ms), Timing: timed(7, -1, -1, -1, -1), Hops: redirected[:1],
+			Status: report.DNSError, Error: "no such host", Dialed: noon.Add(20 * ms), Timing: timed(9, 1, -1, 3, 5),
+			Hops: []track.Hop{redirected[0], hop(20*ms, timed(7, -1, -1, -1, -1))},
 		}, []string{
 			"probe -2..20 error: no such host",
 			"  hop -2..5", "    dns -2..0", "    connect 0..1", "    first_byte 1..4", "    transfer 4..5",

@@ -16,6 +16,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strconv"
 	"time"
 
 	"sonde/policy/breaker"
@@ -47,6 +48,8 @@ type Config struct {
 	Connections int `yaml:"connections"`
 	// Loops is how many event loops there are, 1 to 1024; 0: one a CPU.
 	Loops int `yaml:"loops"`
+	// Workers is in how many processes the targets are watched, 1 to MaxWorkers; 0: in this one; or [Auto].
+	Workers Workers `yaml:"workers"`
 	// History is how many of the last outcomes of each target are kept, 1 to 16,384; default 60.
 	History int `yaml:"history"`
 	// DNS says how names are resolved.
@@ -117,6 +120,28 @@ const (
 
 // String returns the word of the file.
 func (m Mode) String() string { return [...]string{"probe", "keep"}[m] }
+
+// Workers is a number of worker processes.
+type Workers int
+
+// Auto is as many workers as the targets with kept connections need.
+const Auto Workers = -1
+
+// MaxWorkers is the most that there may be: at 20,000 descriptors each, twice what a machine's kernel holds by default (fs.file-max on
+// 256 GiB).
+const MaxWorkers = 2048
+
+// ParseWorkers reads "auto" or a number from 1 to MaxWorkers.
+func ParseWorkers(text string) (Workers, error) {
+	if text == "auto" {
+		return Auto, nil
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 || n > MaxWorkers {
+		return 0, fmt.Errorf("want auto or a number from 1 to %d", MaxWorkers)
+	}
+	return Workers(n), nil
+}
 
 // Label is a name and a value. The name is one of Prometheus' (letters, digits, underscores) and none that sonde gives itself.
 type Label struct{ Name, Value string }
@@ -244,6 +269,15 @@ func (c *Config) Allowed(listenerOnLoopback bool) []netip.Prefix {
 
 // Load reads a file. An error is that of reading it, or [Errors]. Names of files in it are relative to its folder.
 func Load(path string) (*Config, error) {
+	data, err := ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	return Read(path, data)
+}
+
+// ReadFile is what a file holds, as much of it as [Read] needs to refuse one that is too long.
+func ReadFile(path string) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err // names the file
@@ -253,6 +287,11 @@ func Load(path string) (*Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
+	return data, nil
+}
+
+// Read is Load of a file that holds data, whatever is there now.
+func Read(path string, data []byte) (*Config, error) {
 	c, err := Parse(path, data)
 	if err == nil {
 		c.resolve(filepath.Dir(path))

@@ -55,6 +55,7 @@ var scalars = map[reflect.Type]scalar{
 	reflect.TypeFor[Frame]():              {"a description of frames", parseFrame},
 	reflect.TypeFor[Size]():               {"a number of bytes", parseSize},
 	reflect.TypeFor[URL]():                {"a URL", parseURL},
+	reflect.TypeFor[Workers]():            {"auto or a whole number", func(s string, _ bool) (any, error) { return ParseWorkers(s) }},
 }
 
 // parseBool takes the words of YAML 1.1, too, as blackbox_exporter does.

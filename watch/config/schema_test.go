@@ -95,7 +95,7 @@ var wrong = []string{
 	"modules: {a: {probe: tcp}}\njobs: [{name: a, module: a, http_sd: [{}]}]", "modules: {a: {probe: tcp}}\njobs: [{name: a, module: a, http_sd: [{url: ftp://x}]}]",
 	"modules: {a: {probe: tcp}}\nallow: 10.0.0.0/8", "modules: {a: {probe: tcp}}\nallow: [x]", "modules: {a: {probe: tcp}}\nallow: [fe80::1%eth0]",
 	"modules: {a: {probe: tcp}}\nhost_rate: 0", "modules: {a: {probe: tcp}}\nhost_rate: x", "modules: {a: {probe: tcp}}\nsubnet_rate: 100", "modules: {a: {probe: tcp}}\nsubnet_rate: 100/33",
-	"modules: {a: {probe: tcp}}\nconnections: 0", "modules: {a: {probe: tcp}}\nloops: 1025", "modules: {a: {probe: tcp}}\nhistory: 0", "modules: {a: {probe: tcp}}\ndns: {ttl: x}",
+	"modules: {a: {probe: tcp}}\nconnections: 0", "modules: {a: {probe: tcp}}\nloops: 1025", "modules: {a: {probe: tcp}}\nworkers: 0", "modules: {a: {probe: tcp}}\nworkers: some", "modules: {a: {probe: tcp}}\nhistory: 0", "modules: {a: {probe: tcp}}\ndns: {ttl: x}",
 	"modules: {a: {probe: tcp}}\nevents: {}", "modules: {a: {probe: tcp}}\nevents: {url: http://x, queue: 0}", "modules: {a: {probe: tcp}}\notlp: {}", "modules: {a: {probe: tcp}}\notlp: {endpoint: x, sample: 2}",
 }
 

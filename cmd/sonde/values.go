@@ -135,5 +135,3 @@ func splitList(value string) ([]string, error) {
 // orList joins words as in "a, b or c".
 func orList(list []string) string { return words.Or(list) }
 
-// andList joins words as in "a, b and c".
-func andList(list []string) string { return words.And(list) }

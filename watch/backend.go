@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"slices"
 
+	"sonde/report"
 	"sonde/target"
 	"sonde/watch/history"
 	"sonde/watch/modules"
@@ -114,7 +115,10 @@ func (b backend) Probe(ctx context.Context, q *web.ProbeRequest) (*web.ProbeAnsw
 	}
 	t, err := m.Target(q.Target)
 	if err != nil {
-		return nil, &web.Problem{Code: 400, Text: fmt.Sprintf("target %q: %v", q.Target, err)}
+		// There is an answer, as of blackbox_exporter: who counts failures is to see this one.
+		return b.answer(q, m, &track.Result{
+			At: b.clk.Wall(b.clk.Now()), Status: report.InvalidInput, Side: report.SideLocal, Error: err.Error(), Timing: report.NoTiming,
+		})
 	}
 	if q.Hostname != "" {
 		if m, err = m.For(q.Hostname); err != nil {

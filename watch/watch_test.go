@@ -230,7 +230,7 @@ func TestProbe(t *testing.T) {
 		{"connect", "192.0.2.1:80", 403, "not within the networks"},
 		{"nothing", sink, 400, `"nothing"`},
 		{"connect", "", 400, "target"},
-		{"connect", "127.0.0.1:80:80", 400, "127.0.0.1:80:80"},
+		{"connect", "127.0.0.1:80:80", 200, `probe_failure_info{reason="invalid-input",side="local"} 1`},
 	} {
 		code, text := p.get("/probe?module=" + c.module + "&target=" + url.QueryEscape(c.target))
 		if code != c.code || !strings.Contains(text, c.has) {

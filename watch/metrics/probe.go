@@ -78,7 +78,8 @@ func (e *encoder) answer(r *track.Result, h *probes.HTTPFigures) {
 	e.single("probe_http_content_length", "Length of the body as the server announced it; -1 if it did not.").contentLength(*h)
 	e.begin("probe_http_duration_seconds", gauge, "How long each phase took, over all redirects.")
 	if r.Addr.Addr().IsValid() {
-		e.httpPhases(nil, [...]time.Duration{r.Timing.DNS, r.Timing.Connect, r.Timing.TLS, r.Timing.FirstByte, r.Transfer()})
+		connect, tls := made(r)
+		e.httpPhases(nil, [...]time.Duration{r.Timing.DNS, connect, tls, r.Timing.FirstByte, r.Transfer()})
 	} else if r.Timing.DNS >= 0 {
 		e.sample(nil)
 		e.label("phase", "resolve")
@@ -92,6 +93,18 @@ func (e *encoder) answer(r *track.Result, h *probes.HTTPFigures) {
 	e.single("probe_http_status_code", "Status code of the response.").statusCode(*h)
 	e.single("probe_http_uncompressed_body_length", "Length of the body, decoded, as far as it was read.").bodyLength(*h)
 	e.single("probe_http_version", "HTTP version of the response.").httpVersion(*h)
+}
+
+// made is how long connections and handshakes took. blackbox_exporter counts neither if the last hop's handshake failed: who is led
+// elsewhere has shaken hands before.
+func made(r *track.Result) (connect, tls time.Duration) {
+	if !r.Secure || r.Figures != nil && r.Figures.TLS != nil && r.Figures.TLS.Established {
+		return r.Timing.Connect, r.Timing.TLS
+	}
+	for _, h := range r.Hops[:max(len(r.Hops)-1, 0)] {
+		connect, tls = connect+max(h.Connect, 0), tls+max(h.TLS, 0)
+	}
+	return connect, tls
 }
 
 // handshake writes what the certificates say. Without a verified chain blackbox_exporter has its expiry be that of a zero time.

@@ -55,10 +55,16 @@ func answers() map[string]struct {
 	}}
 	nowhere := failed(1, report.ConnectionRefused, report.SideRemote)
 	nowhere.Figures = &probes.Figures{TLS: &certificate, HTTP: &probes.HTTPFigures{Redirects: 1, TLS: true}}
+	nowhere.Secure = true
+	// Led from a page over TLS to a server whose certificate is bad: what the first hop took counts, and nothing of the second.
+	betrayed := failed(1, report.CertificateError, report.SideRemote)
+	betrayed.Timing, betrayed.Hops, betrayed.Secure = page.Timing, []track.Hop{page.Hops[1], page.Hops[1]}, true
+	betrayed.Figures = &probes.Figures{TLS: &refused, HTTP: &probes.HTTPFigures{Redirects: 1}}
 	return map[string]struct {
 		probe  string
 		result *track.Result
 	}{
+		"http-distrust":      {"http", betrayed},
 		"tcp":                {"tcp", named},
 		"tcp-refused":        {"tcp", failed(1, report.ConnectionRefused, report.SideRemote)},
 		"tcp-no-name":        {"tcp", unnamed},

@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"net/netip"
 	"sync/atomic"
 	"time"
 
@@ -27,18 +28,19 @@ type flight struct {
 	profile uint16
 	asked   *asked // who asked for it, where no schedule did
 	module  *modules.Module
-	due     int64         // when its turn came
-	first   int64         // moment of the first dial; 0: none yet
-	asks    int           // attempts whose dial was made
-	dns     time.Duration // of the lookup before the dial that is next or under way
-	named   time.Duration // of all lookups before the first dial: no lateness of ours
-	hops    []track.Hop   // of this attempt, before the one under way
-	start   target.Target // where it began: hops lead elsewhere
-	failed  *track.Result // why the module's fallback is asked
-	drops   int           // of a kept connection: attempts to connect again since it stood
-	stood   bool          // likewise: it stands
-	cause   track.Cause   // why it stands no more
-	again   bool          // while it waits: what comes is a new attempt, from its start
+	due     int64          // when its turn came
+	first   int64          // moment of the first dial; 0: none yet
+	asks    int            // attempts whose dial was made
+	dns     time.Duration  // of the lookup before the dial that is next or under way
+	named   time.Duration  // of all lookups before the first dial: no lateness of ours
+	hops    []track.Hop    // of this attempt, before the one under way
+	start   target.Target  // where it began: hops lead elsewhere
+	peer    netip.AddrPort // whom the first connection of this attempt is for; its address may not be known
+	failed  *track.Result  // why the module's fallback is asked
+	drops   int            // of a kept connection: attempts to connect again since it stood
+	stood   bool           // likewise: it stands
+	cause   track.Cause    // why it stands no more
+	again   bool           // while it waits: what comes is a new attempt, from its start
 }
 
 // use says for what a flight is.

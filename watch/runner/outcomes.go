@@ -1,7 +1,6 @@
 package runner
 
 import (
-	"net/netip"
 	"time"
 
 	"sonde/engine"
@@ -47,7 +46,7 @@ func (r *Runner) land(now int64, o *engine.Outcome) {
 // resultOf is what an outcome says of the target that the flight began with.
 func (r *Runner) resultOf(f *flight, o *engine.Outcome) *track.Result {
 	res := &r.result
-	*res = track.Result{Attempts: f.asks, Addr: netip.AddrPortFrom(f.target.Addr, f.target.Port), Late: r.lateness(f)}
+	*res = track.Result{Attempts: f.asks, Addr: f.peer, Late: r.lateness(f)}
 	limits := f.module.Limits.WithDefaults()
 	limits.Target = f.budget()
 	res.Status, res.Side, res.Error = scan.Judge(o, &limits)
@@ -65,23 +64,30 @@ func (r *Runner) resultOf(f *flight, o *engine.Outcome) *track.Result {
 		SchedDelay: o.SchedDelay, DNS: hop.DNS, Connect: hop.Connect, KernelRTT: o.KernelRTT, TLS: hop.TLS,
 		TLSCPU: report.Absent, TLSWait: o.TLSWait, FirstByte: hop.FirstByte, Total: hop.Total,
 	}
-	for _, h := range f.hops {
+	led(res, f.hops, hop)
+	if m, ok := o.Conclusion.Finding.(probes.Measured); ok {
+		res.Figures = new(probes.Figures)
+		m.Figures(res.Figures)
+	}
+	res.Secure = f.target.TLS
+	followed(res, len(f.hops))
+	res.Finding = o.Conclusion.Finding
+	return res
+}
+
+// led adds the hops that led to the last one, if there are any.
+func led(res *track.Result, before []track.Hop, last track.Hop) {
+	if len(before) == 0 {
+		return
+	}
+	for _, h := range before {
 		res.Timing.DNS = add(res.Timing.DNS, h.DNS)
 		res.Timing.Connect = add(res.Timing.Connect, h.Connect)
 		res.Timing.TLS = add(res.Timing.TLS, h.TLS)
 		res.Timing.FirstByte = add(res.Timing.FirstByte, h.FirstByte)
 		res.Timing.Total = add(res.Timing.Total, h.Total)
 	}
-	if len(f.hops) > 0 {
-		res.Hops = append(f.hops, hop)
-	}
-	if m, ok := o.Conclusion.Finding.(probes.Measured); ok {
-		res.Figures = new(probes.Figures)
-		m.Figures(res.Figures)
-	}
-	followed(res, len(f.hops))
-	res.Finding = o.Conclusion.Finding
-	return res
+	res.Hops = append(before, last)
 }
 
 // followed says of a result that was led elsewhere, and heard nothing there, that it was.
@@ -124,13 +130,16 @@ func (r *Runner) fail(now int64, id uint32, f *flight, status report.Status, sid
 	f.stage = atRest
 	res := &r.result
 	*res = track.Result{
-		At: r.clk.Wall(now), Addr: netip.AddrPortFrom(f.target.Addr, f.target.Port), Status: status, Side: side, Error: text,
-		Attempts: f.asks, Timing: report.NoTiming, Late: r.lateness(f), Hops: f.hops, Dialed: r.clk.Wall(now),
+		At: r.clk.Wall(now), Addr: f.peer, Status: status, Side: side, Error: text,
+		Attempts: f.asks, Timing: report.NoTiming, Late: r.lateness(f), Dialed: r.clk.Wall(now), Secure: f.target.TLS,
 	}
 	if f.first != 0 {
 		res.At = r.clk.Wall(f.first)
 	}
 	res.Timing.DNS = f.dns
+	led(res, f.hops, track.Hop{
+		At: res.Dialed, DNS: f.dns, Connect: report.Absent, TLS: report.Absent, FirstByte: report.Absent, Total: report.Absent, Secure: f.target.TLS,
+	})
 	followed(res, len(f.hops))
 	r.judge(now, id, f, res)
 }

@@ -46,6 +46,7 @@ func (r *Runner) begin(now int64, id uint32, f *flight) {
 // lead finds the address of the flight's target, if it has none, and dials.
 func (r *Runner) lead(now int64, id uint32, f *flight) {
 	f.dns = report.Absent
+	f.meet()
 	if f.target.Addr.IsValid() {
 		r.dial(now, id, f)
 		return
@@ -59,6 +60,13 @@ func (r *Runner) lead(now int64, id uint32, f *flight) {
 		}
 	}
 	r.names.ask(l)
+}
+
+// meet notes whom the first connection of an attempt is for.
+func (f *flight) meet() {
+	if len(f.hops) == 0 {
+		f.peer = netip.AddrPortFrom(f.target.Addr, f.target.Port)
+	}
 }
 
 // named goes on with the answer of a lookup.
@@ -88,6 +96,7 @@ func (r *Runner) named(now int64, a *answer) {
 		return
 	}
 	f.target.Addr = a.addrs[0]
+	f.meet()
 	r.dial(now, a.flight, f)
 }
 

@@ -38,8 +38,8 @@ type Hop struct {
 
 // Result is what one probe of a target came to.
 type Result struct {
-	At       time.Time // of the first dial
-	Addr     netip.AddrPort
+	At       time.Time      // of the first dial
+	Addr     netip.AddrPort // of the first hop of the last attempt; without an address if its name had none
 	Status   report.Status
 	Side     report.Side
 	Error    string // for a person; empty for success
@@ -50,6 +50,7 @@ type Result struct {
 	// Dialed is when the last connection was dialled; of one that never was, when that was known.
 	Dialed time.Time
 	Hops   []Hop // of the last attempt; nil if there was one that Timing says it all of
+	Secure bool  // the last hop is over TLS, whatever came of that
 	// Figures is what the probe learned in figures; nil if nothing.
 	Figures *probes.Figures
 	// Finding is all of it; nil if nothing was heard. The table does not keep it.

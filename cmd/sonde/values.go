@@ -134,4 +134,3 @@ func splitList(value string) ([]string, error) {
 
 // orList joins words as in "a, b or c".
 func orList(list []string) string { return words.Or(list) }
-

@@ -20,7 +20,10 @@ import (
 // backend is the Watch as the web server sees it.
 type backend struct{ *Watch }
 
-var _ web.Backend = backend{}
+var (
+	_ web.Backend     = backend{}
+	_ web.Thresholder = backend{}
+)
 
 // now is the configuration that runs; nil before the first does.
 func (w *Watch) now() *loaded {
@@ -105,6 +108,18 @@ func (b backend) Module(name string) (web.Limits, error) {
 		return web.Limits{}, err
 	}
 	return web.Limits{Connect: m.Limits.Connect, TLS: m.Limits.Handshake, Total: m.Timeout}, nil
+}
+
+// Thresholds implements web.Thresholder.
+func (b backend) Thresholds(job string) web.Limits {
+	if l := b.now(); l != nil {
+		for i := range l.config.Jobs {
+			if j := &l.config.Jobs[i]; j.Name == job {
+				return web.Limits(j.Thresholds)
+			}
+		}
+	}
+	return web.Limits{}
 }
 
 // Probe implements web.Backend.

@@ -86,6 +86,7 @@ var layers = []layer{
 	{of: "internal/testserver/...", may: []string{"internal/testcert"}},
 	{of: "internal/workers", may: []string{"internal/clock", "internal/kernel/process"}},
 	{of: "internal/*"},
+	{of: "contrib"}, // tests of files for other programs
 }
 
 // testSupport are the packages that exist for tests. Any test may import them; of other code only what layers allows,

@@ -130,8 +130,10 @@ func (w *Watch) Run(ctx context.Context) error {
 	part(w.runner.Run)
 	part(w.turns.run)
 	if len(w.options.Listeners) > 0 {
+		o := w.options.Web
+		o.Clock = w.clk
 		part(func(ctx context.Context) error {
-			return web.New(backend{w}, w.options.Web).Serve(ctx, w.options.Listeners...)
+			return web.New(backend{w}, o).Serve(ctx, w.options.Listeners...)
 		})
 	}
 	if err := w.apply(w.current); err != nil {

@@ -217,6 +217,9 @@ func (r *Runner) pass(now int64) (more bool) {
 	}
 	if !r.stopped {
 		r.turns = r.schedule.Due(now, r.turns[:0])
+		for _, s := range r.schedule.Skips() {
+			r.skipped(s)
+		}
 		for _, t := range r.turns {
 			r.turn(now, t)
 		}

@@ -10,6 +10,7 @@ import (
 	"sonde/report"
 	"sonde/target"
 	"sonde/watch/schedule"
+	"sonde/watch/track"
 )
 
 // watched is a target of a job, by its row in the table.
@@ -32,6 +33,16 @@ func (r *Runner) turn(now int64, t schedule.Turn) {
 	f.use, f.row, f.due = turned, t.ID, t.Due
 	f.start, f.module = w.target, w.job.Module
 	r.begin(now, id, f)
+}
+
+// skipped counts turns that the schedule did not hand out.
+func (r *Runner) skipped(s schedule.Skip) {
+	if s.Missed > 0 {
+		r.options.Table.Skip(s.ID, track.SkipMissed, int(s.Missed))
+	}
+	if s.Overlap {
+		r.options.Table.Skip(s.ID, track.SkipOverlap, 1)
+	}
 }
 
 // begin asks a target from the start with the module that the flight has now.

@@ -63,6 +63,14 @@ type Stats struct {
 	Overlap uint64 // that were skipped since the one before was not over
 }
 
+// Skip are turns of a target that were not handed out.
+type Skip struct {
+	ID     uint32
+	Missed uint64 // since they came later than the grace
+	// Overlap is the one that came while the one before was not over.
+	Overlap bool
+}
+
 // entry is what is kept of a target. It has no pointers: there may be a million.
 type entry struct {
 	key      uint64
@@ -80,6 +88,7 @@ type Schedule struct {
 	epoch   int64 // the Unix epoch, by the monotonic clock
 	entries []entry
 	expired []uint32
+	skips   []Skip // of the last Due
 	stats   Stats
 }
 
@@ -135,29 +144,38 @@ func (s *Schedule) Done(id uint32) {
 
 // Due appends the turns that have come by the moment now. Each of them is running until Done.
 func (s *Schedule) Due(now int64, turns []Turn) []Turn {
-	s.expired = s.wheel.Advance(now, s.expired[:0])
+	s.expired, s.skips = s.wheel.Advance(now, s.expired[:0]), s.skips[:0]
 	for _, id := range s.expired {
 		e := &s.entries[id]
 		grace := min(e.interval/10, int64(MaxGrace))
 		late := now - e.at
+		missed, overlap := uint64(0), false
 		if late > grace && late >= e.interval { // the last of several
-			s.stats.Missed += uint64(late / e.interval)
+			missed = uint64(late / e.interval)
 			late %= e.interval
 		}
 		switch {
 		case late > grace:
-			s.stats.Missed++
+			missed++
 		case e.running > 0 && !e.overlap:
+			overlap = true
 			s.stats.Overlap++
 		default:
 			e.running++
 			s.stats.Turns++
 			turns = append(turns, Turn{ID: id, Due: now - late})
 		}
+		if missed > 0 || overlap {
+			s.stats.Missed += missed
+			s.skips = append(s.skips, Skip{id, missed, overlap})
+		}
 		s.arm(id, e, now+1)
 	}
 	return turns
 }
+
+// Skips are the turns that the last Due did not hand out. They are valid until the next.
+func (s *Schedule) Skips() []Skip { return s.skips }
 
 // Next is a moment by which Due has to be called again: at the latest when the next turn comes. False if there is none.
 func (s *Schedule) Next() (at int64, ok bool) { return s.wheel.Next() }

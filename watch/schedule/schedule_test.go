@@ -329,3 +329,32 @@ func BenchmarkDue(b *testing.B) {
 		done--
 	}
 }
+
+// TestSkips has turns that are not handed out told, target by target.
+func TestSkips(t *testing.T) {
+	now := int64(1)
+	s := New(now, time.Unix(1000, 0))
+	for id := range uint32(2) {
+		s.Set(id, Plan{Key: uint64(id), Interval: time.Second, Overlap: id == 0}, now)
+	}
+	pass := func(d time.Duration) (turns []Turn, skips []Skip) {
+		for until := now + int64(d); now < until; {
+			now += int64(10 * time.Millisecond)
+			turns = s.Due(now, turns)
+			skips = append(skips, s.Skips()...)
+		}
+		return turns, skips
+	}
+	if turns, skips := pass(time.Second); len(turns) != 2 || len(skips) != 0 {
+		t.Fatalf("%d turns in a second, and skipped %+v", len(turns), skips)
+	}
+	if _, skips := pass(time.Second); len(skips) != 1 || skips[0] != (Skip{ID: 1, Overlap: true}) { // neither is Done
+		t.Errorf("a turn too early: got %+v", skips)
+	}
+	s.Done(1)
+	now += int64(8 * time.Second)
+	s.Due(now, nil)
+	if skips := s.Skips(); len(skips) != 2 || skips[0].Missed < 7 || skips[1].Missed < 7 || s.Stats().Missed != skips[0].Missed+skips[1].Missed {
+		t.Errorf("a stall of 8 s: %+v, %+v", skips, s.Stats())
+	}
+}

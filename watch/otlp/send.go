@@ -101,8 +101,8 @@ type signal struct {
 	partly     bool // the log knows that some of it is not
 }
 
-// send sends a message, and again if it is patient and the collector can't take it now. Once ctx has ended it does not wait any more,
-// and once sending has, it gives up. It reports how much of the message the collector refused.
+// send sends a message, and again if it is patient and the collector can't take it now. Once ctx has ended it tries one time
+// more at once, and once sending has, it gives up. It reports how much of the message the collector refused.
 func (c *collector) send(ctx, sending context.Context, s *signal, m proto.Message, patient bool) (rejected int64, err error) {
 	body, err := packed(m)
 	if err != nil {
@@ -110,6 +110,7 @@ func (c *collector) send(ctx, sending context.Context, s *signal, m proto.Messag
 	}
 	waited, wait := time.Duration(0), c.wait
 	for {
+		last := !patient || waited >= patience || ctx.Err() != nil
 		var reason string
 		if rejected, reason, err = c.post(sending, s.path, body); err == nil {
 			c.taken(s, rejected, reason)
@@ -118,29 +119,25 @@ func (c *collector) send(ctx, sending context.Context, s *signal, m proto.Messag
 		c.refused(s, err)
 		var answer *answerError
 		isAnswer := errors.As(err, &answer)
-		if !patient || waited >= patience || ctx.Err() != nil || isAnswer && !answer.again() {
+		if last || isAnswer && !answer.again() {
 			return 0, err
 		}
 		pause := wait/2 + rand.N(wait/2+1)
 		if isAnswer {
 			pause = max(pause, min(answer.after, patience))
 		}
-		if !sleep(ctx, pause) {
-			patient = false // a last time
-		}
+		sleep(ctx, pause)
 		waited, wait = waited+pause, min(2*wait, maxWait)
 	}
 }
 
-// sleep waits, and reports false if ctx ended before.
-func sleep(ctx context.Context, d time.Duration) bool {
+// sleep waits, until ctx ends at most.
+func sleep(ctx context.Context, d time.Duration) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-		return true
 	case <-ctx.Done():
-		return false
 	}
 }
 

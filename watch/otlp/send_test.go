@@ -116,6 +116,27 @@ func TestCollectorReturns(t *testing.T) {
 	}
 }
 
+// TestLastTry: what waits to be sent again when all ends is sent then, and not when its wait is over.
+func TestLastTry(t *testing.T) {
+	refused := make(chan struct{}, 1)
+	var asked atomic.Int64
+	rc := newReceiver(t, func(w http.ResponseWriter, _ *http.Request) {
+		if asked.Add(1) == 1 {
+			w.Header().Set("Retry-After", "3600")
+			w.WriteHeader(http.StatusTooManyRequests)
+			refused <- struct{}{}
+		}
+	})
+	e, _ := exporter(t, rc.URL, Options{Settings: all})
+	end := run(t, e)
+	e.Add(probe(1))
+	<-refused
+	end()
+	if got := len(rc.spans()); got != 2 {
+		t.Errorf("%d spans came, want 2", got)
+	}
+}
+
 // TestRefused: what a collector never takes is given up at once, told once and counted.
 func TestRefused(t *testing.T) {
 	asked := make(chan struct{}, 1<<10)
@@ -168,9 +189,10 @@ func TestDeafCollector(t *testing.T) {
 	defer rc.Close()
 	defer close(release)
 	e, _ := exporter(t, rc.URL, Options{Settings: all})
+	e.collector.client.Timeout = 0 // so that it is the end's own limit that holds
 	end := run(t, e)
 	e.Add(probe(1))
-	end() // else the test ends by its own limit
+	end() // else the test ends by its limit
 	if got := e.lost.Load(); got != 1 {
 		t.Errorf("%d probes are lost, want 1", got)
 	}

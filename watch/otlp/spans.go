@@ -160,7 +160,7 @@ func failing(h *track.Hop, status report.Status) string {
 			return "dns"
 		}
 	case report.ConnectionRefused, report.ConnectionTimeout, report.HostUnreachable, report.NetworkUnreachable:
-		if h.Connect < 0 && h.Total >= 0 {
+		if h.Total >= 0 {
 			return "connect"
 		}
 	case report.TLSTimeout, report.HandshakeError, report.CertificateError:

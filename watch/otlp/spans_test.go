@@ -124,6 +124,17 @@ func TestSpans(t *testing.T) {
 	}
 }
 
+// TestAddKeepsNothing: the owner uses its memory again.
+func TestAddKeepsNothing(t *testing.T) {
+	e, _ := exporter(t, "http://127.0.0.1:1", Options{Settings: all})
+	hops := []track.Hop{hop(0, timed(-1, 1, -1, -1, 2)), hop(3*ms, timed(-1, 1, -1, -1, 2))}
+	e.Add(Probe{Target: &track.Target{}, Result: track.Result{At: noon, Hops: hops}})
+	hops[1] = track.Hop{}
+	if p := <-e.queue; p.Result.Hops[1].At != noon.Add(3*ms) {
+		t.Errorf("a hop was changed to %+v behind Add", p.Result.Hops[1])
+	}
+}
+
 // texts are attributes by name.
 func texts(all []*commonpb.KeyValue) map[string]string {
 	m := make(map[string]string)

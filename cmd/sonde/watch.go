@@ -137,7 +137,7 @@ func (o *watchOptions) runOnce(ctx context.Context) error {
 	}
 	sink := report.NewSink(lines, format, style)
 	targets, failed, err := w.Once(ctx, sink.Write)
-	if closeErr := lines.Close(); err == nil {
+	if closeErr := sink.Close(); err == nil {
 		err = closeErr
 	}
 	switch {

@@ -97,49 +97,62 @@ func startWatch(t *testing.T, config string) string {
 	return addr
 }
 
-// pairName is how a pair is called in meantDifferences: the target as blackboxPairs has it.
-func pairName(module, target string) string { return module + " " + target }
+// atOnce is how many pairs are asked for at a time: most of what takes long is waiting.
+const atOnce = 16
 
-// comparePairs asks for all pairs, some at once.
+// comparePairs asks for all pairs.
 func (p probers) comparePairs(t *testing.T, peers map[string]string) {
 	var addresses []string
 	for name, addr := range peers {
 		addresses = append(addresses, "{"+name+"}", addr)
 	}
 	fill := strings.NewReplacer(addresses...)
-	unused := make(map[string]bool)
-	for name := range meantDifferences {
-		unused[name] = true
+	unused := maps.Clone(meantDifferences)
+	type question struct {
+		name, query string
+		both        chan pair
 	}
+	var questions []*question
 	for _, group := range blackboxPairs {
 		for _, target := range group.targets {
-			delete(unused, pairName(group.module, target))
-			t.Run(pairName(group.module, target), func(t *testing.T) {
-				t.Parallel()
-				where, hostname, _ := strings.Cut(fill.Replace(target), " hostname=")
-				if strings.Contains(where, "{") {
-					t.Fatalf("there is no such peer: %s", where)
-				}
-				query := url.Values{"module": {group.module}, "target": {where}}
-				if hostname != "" {
-					query.Set("hostname", hostname)
-				}
-				p.compare(t, pairName(group.module, target), "?"+query.Encode())
-			})
+			where, hostname, _ := strings.Cut(fill.Replace(target), " hostname=")
+			if strings.Contains(where, "{") {
+				t.Fatalf("there is no such peer: %s", where)
+			}
+			query := url.Values{"module": {group.module}, "target": {where}}
+			if hostname != "" {
+				query.Set("hostname", hostname)
+			}
+			name := group.module + " " + target
+			delete(unused, name)
+			questions = append(questions, &question{name, "?" + query.Encode(), make(chan pair, 1)})
 		}
 	}
 	for name := range unused {
 		t.Errorf("meantDifferences has the pair %q, which is not asked for", name)
 	}
+	slots := make(chan struct{}, atOnce)
+	for _, q := range questions {
+		go func() {
+			slots <- struct{}{}
+			q.both <- p.ask(t.Context(), q.query, nil)
+			<-slots
+		}()
+	}
+	for _, q := range questions {
+		t.Run(q.name, func(t *testing.T) { comparePair(t, q.name, <-q.both) })
+	}
 }
 
-// compare has both probe the same thing.
-func (p probers) compare(t *testing.T, name, query string) {
-	theirs, ours := p.ask(t, query, nil)
-	if theirs.status != http.StatusOK || ours.status != http.StatusOK {
-		t.Fatalf("status: blackbox_exporter %d, sonde %d\n%s", theirs.status, ours.status, ours.text)
+// comparePair holds the answers of a pair against each other.
+func comparePair(t *testing.T, name string, both pair) {
+	if err := both.err(); err != nil {
+		t.Fatal(err)
 	}
-	a, b := seriesOf(t, theirs.text), seriesOf(t, ours.text)
+	if both.theirs.status != http.StatusOK || both.ours.status != http.StatusOK {
+		t.Fatalf("status: blackbox_exporter %d, sonde %d\n%s", both.theirs.status, both.ours.status, both.ours.text)
+	}
+	a, b := seriesOf(t, both.theirs.text), seriesOf(t, both.ours.text)
 	success := b.values["probe_success{}"] == 1
 	meant, isMeant := meantDifferences[name]
 	if isMeant && maps.Equal(a.values, b.values) {
@@ -183,17 +196,17 @@ func get(ctx context.Context, page string, fields http.Header) answer {
 	return answer{response.StatusCode, string(body), err}
 }
 
+// pair is what both said.
+type pair struct{ theirs, ours answer }
+
+func (p pair) err() error { return errors.Join(p.theirs.err, p.ours.err) }
+
 // ask asks both at once.
-func (p probers) ask(t *testing.T, query string, fields http.Header) (theirs, ours answer) {
-	t.Helper()
-	other := make(chan answer)
-	go func() { other <- get(t.Context(), p.theirs+query, fields.Clone()) }()
-	ours = get(t.Context(), p.ours+query, fields.Clone())
-	theirs = <-other
-	if err := errors.Join(theirs.err, ours.err); err != nil {
-		t.Fatal(err)
-	}
-	return theirs, ours
+func (p probers) ask(ctx context.Context, query string, fields http.Header) pair {
+	theirs := make(chan answer)
+	go func() { theirs <- get(ctx, p.theirs+query, fields.Clone()) }()
+	ours := get(ctx, p.ours+query, fields.Clone())
+	return pair{<-theirs, ours}
 }
 
 // series are those of a page by `name{label="value",...}`: those of times apart, and those that only sonde has.
@@ -303,7 +316,11 @@ func (p probers) compareRequests(t *testing.T, peers map[string]string) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			theirs, ours := p.ask(t, tt.query, nil)
+			both := p.ask(t.Context(), tt.query, nil)
+			if err := both.err(); err != nil {
+				t.Fatal(err)
+			}
+			theirs, ours := both.theirs, both.ours
 			if theirs.status != tt.theirs || ours.status != tt.ours {
 				t.Errorf("status: blackbox_exporter %d, sonde %d, want %d and %d\n%s%s",
 					theirs.status, ours.status, tt.theirs, tt.ours, theirs.text, ours.text)
@@ -354,8 +371,11 @@ func (p probers) compareScrapeTimeout(t *testing.T, peers map[string]string) {
 	} {
 		start := time.Now()
 		query := url.Values{"module": {"plain"}, "target": {peers["page"] + tt.path}}
-		theirs, ours := p.ask(t, "?"+query.Encode(), http.Header{"X-Prometheus-Scrape-Timeout-Seconds": {tt.header}})
-		if a, b := outcome(theirs), outcome(ours); a != tt.want || b != tt.want {
+		both := p.ask(t.Context(), "?"+query.Encode(), http.Header{"X-Prometheus-Scrape-Timeout-Seconds": {tt.header}})
+		if err := both.err(); err != nil {
+			t.Fatal(err)
+		}
+		if a, b := outcome(both.theirs), outcome(both.ours); a != tt.want || b != tt.want {
 			t.Errorf("header %q: blackbox_exporter %q, sonde %q, want %q", tt.header, a, b, tt.want)
 		}
 		// The module has 20 s, which a busy machine does not take away.

@@ -180,7 +180,7 @@ type difference struct {
 	families []string // in which it is seen
 }
 
-// meantDifferences are all of them, by pairName. docs/watch-config.md tells users.
+// meantDifferences are all of them, by module and target as blackboxPairs has them. docs/watch-config.md tells users.
 var meantDifferences = map[string]difference{
 	"deflate {page}/wrapped": {
 		"deflate has a zlib header (RFC 9110 s.8.4.1.2), which blackbox_exporter does not take",

@@ -8,7 +8,7 @@
 //
 // It writes the messages itself instead of going through OpenTelemetry's SDK. The probes are over when they are told, with all their
 // moments, and the counts are cumulative as they stand, so there is nothing to instrument; and the SDK's exporters link gRPC even for
-// HTTP: 6.5 MB of a program of 28, where the messages alone are 0.3.
+// HTTP: 6.5 MB of a program of 28, where all of this is 0.4.
 package otlp
 
 import (

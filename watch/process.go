@@ -21,7 +21,7 @@ import (
 )
 
 // WriteMetrics implements web.Backend.
-func (b backend) WriteMetrics(ctx context.Context, w io.Writer) error {
+func (b backend) WriteMetrics(ctx context.Context, w io.Writer, f watchmetrics.Format) error {
 	b.scraping.Lock()
 	defer b.scraping.Unlock()
 	if err := b.Copy(ctx, &b.scrape.copy); err != nil {
@@ -31,7 +31,7 @@ func (b backend) WriteMetrics(ctx context.Context, w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	return b.scrape.writer.Write(w, watchmetrics.Text, &b.scrape.copy, p)
+	return b.scrape.writer.Write(w, f, &b.scrape.copy, p)
 }
 
 // scrape is what the metrics are made of, used again for each.
@@ -58,7 +58,11 @@ func (b backend) process(ctx context.Context) (*watchmetrics.Process, error) {
 	if machine.Ports.First != limits.Unknown {
 		p.Ports = machine.Ports.Last - machine.Ports.First + 1 - max(machine.Ports.Reserved, 0)
 	}
-	if err := b.visit(ctx, func() {
+	if b.fleet != nil {
+		if err := b.fleet.addProcesses(ctx, p); err != nil {
+			return nil, err
+		}
+	} else if err := b.visit(ctx, func() {
 		s := b.runner.Stats()
 		p.Schedule, p.Paced, p.Asked = s.Schedule, s.Paced, s.Asked
 		p.Engine = engineFigures(&s.Engine)

@@ -269,3 +269,26 @@ func TestOnce(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 }
+
+// TestFormats has the metrics in both formats, as the scraper wants them.
+func TestFormats(t *testing.T) {
+	p := start(t, connects)
+	for accept, kind := range map[string]string{
+		"": "text/plain; version=0.0.4", "application/openmetrics-text; version=1.0.0": "application/openmetrics-text",
+	} {
+		q, err := http.NewRequest(http.MethodGet, p.url+"/metrics", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		q.Header.Set("Accept", accept)
+		res, err := http.DefaultClient.Do(q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := io.ReadAll(res.Body)
+		res.Body.Close()
+		if got := res.Header.Get("Content-Type"); err != nil || !strings.HasPrefix(got, kind) || strings.HasSuffix(string(text), "# EOF\n") != (accept != "") {
+			t.Errorf("%q: got %s, %d bytes, %v", accept, got, len(text), err)
+		}
+	}
+}

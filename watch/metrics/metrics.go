@@ -21,6 +21,7 @@ type Format uint8
 const (
 	Text        Format = iota // Prometheus' text format, version 0.0.4
 	OpenMetrics               // OpenMetrics 1.0
+	NumFormats                // how many there are; not a format
 )
 
 // ContentType is that of an answer in this format.

@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"strconv"
 	"strings"
 	"time"
 
@@ -27,6 +28,16 @@ type Process struct {
 	Asked               uint64 // probes by /probe
 	Config              Config
 	Sources             []Source
+	// Workers are the processes that share the targets, if there are any: what is above is of all of them and this one together.
+	Workers []Worker
+}
+
+// Worker is one of several processes.
+type Worker struct {
+	Up           bool // else nothing is known but Restarts
+	Restarts     uint64
+	Usage        usage.Usage
+	FDs, FDLimit int64
 }
 
 // Engine are the figures of the event loops.
@@ -122,6 +133,39 @@ func (p *Process) write(e *encoder, c *track.Copy) {
 	}
 	e.lags(g.LoopLag, c)
 	e.sources(p.Sources)
+	e.workers(p.Workers)
+}
+
+// workers writes what is said of each worker process.
+func (e *encoder) workers(workers []Worker) {
+	if len(workers) == 0 {
+		return
+	}
+	for _, f := range []struct {
+		name   string
+		kind   kind
+		help   string
+		always bool // of one that is down, too
+		value  func(w *Worker) float64
+	}{
+		{"sonde_worker_up", gauge, "Whether the worker process runs; while it does not, its targets are not watched.", true, func(w *Worker) float64 {
+			return float64(indexOf(w.Up))
+		}},
+		{"sonde_worker_restarts_total", counter, "How often the worker process was started again.", true, func(w *Worker) float64 { return float64(w.Restarts) }},
+		{"sonde_worker_cpu_seconds_total", counter, "CPU time of the worker process.", false, func(w *Worker) float64 { return w.Usage.CPU().Seconds() }},
+		{"sonde_worker_resident_memory_bytes", gauge, "Memory of the worker process in RAM.", false, func(w *Worker) float64 { return float64(w.Usage.Resident) }},
+		{"sonde_worker_open_fds", gauge, "Open descriptors of the worker process.", false, func(w *Worker) float64 { return float64(w.FDs) }},
+		{"sonde_worker_max_fds", gauge, "How many descriptors the worker process may have open.", false, func(w *Worker) float64 { return float64(w.FDLimit) }},
+	} {
+		e.begin(f.name, f.kind, f.help)
+		for i := range workers {
+			if n := f.value(&workers[i]); n >= 0 && (workers[i].Up || f.always) {
+				e.sample(nil)
+				e.label("worker", strconv.Itoa(i))
+				e.float(n)
+			}
+		}
+	}
 }
 
 // unixFloat is a moment in seconds since the Unix epoch; negative, not known, for the zero Time.

@@ -7,6 +7,7 @@ import (
 
 	"sonde/report"
 	"sonde/watch/history"
+	"sonde/watch/metrics"
 	"sonde/watch/track"
 )
 
@@ -20,8 +21,8 @@ type Backend interface {
 	// Reload reads the configuration anew. The error says what is wrong with it; the old one runs on then.
 	Reload(ctx context.Context) error
 
-	// WriteMetrics writes all metrics in the text format (version 0.0.4) to w, which never makes it wait for a peer.
-	WriteMetrics(ctx context.Context, w io.Writer) error
+	// WriteMetrics writes all metrics in that format to w, which never makes it wait for a peer.
+	WriteMetrics(ctx context.Context, w io.Writer, f metrics.Format) error
 	// Probe runs one probe of a module. Its error is a [*Problem] if it is the asker's: a target that may not be probed (403),
 	// one that makes no sense (400). A target that does not answer well is no error.
 	Probe(ctx context.Context, request *ProbeRequest) (*ProbeAnswer, error)

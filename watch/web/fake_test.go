@@ -19,6 +19,7 @@ import (
 	"sonde/probes"
 	"sonde/report"
 	"sonde/watch/history"
+	"sonde/watch/metrics"
 	"sonde/watch/track"
 	"sonde/watch/web"
 )
@@ -156,7 +157,7 @@ func (f *fake) fail(i int, r *track.Result) {
 func (f *fake) Ready() error                 { return f.ready }
 func (f *fake) Reload(context.Context) error { return f.reload }
 
-func (f *fake) WriteMetrics(ctx context.Context, w io.Writer) error {
+func (f *fake) WriteMetrics(ctx context.Context, w io.Writer, _ metrics.Format) error {
 	if f.metrics != nil {
 		return f.metrics(ctx, w)
 	}

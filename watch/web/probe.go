@@ -9,6 +9,8 @@ import (
 	"net/url"
 	"strconv"
 	"time"
+
+	"sonde/watch/metrics"
 )
 
 // What blackbox_exporter does, so that a scrape configuration for it works.
@@ -48,7 +50,7 @@ func (s *Server) probe(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if !request.Debug {
-		w.Header().Set("Content-Type", metricsType)
+		w.Header().Set("Content-Type", metrics.Text.ContentType())
 		_, _ = w.Write(answer.Metrics)
 		return
 	}

@@ -11,10 +11,9 @@ import (
 	"strings"
 	"sync"
 	"time"
-)
 
-// The text format that a Backend writes.
-const metricsType = "text/plain; version=0.0.4; charset=utf-8"
+	"sonde/watch/metrics"
+)
 
 // maxDelivered is how many encodings may lie in memory while slow scrapers take them, each for at most takeLimit. The next one
 // waits until one is taken.
@@ -28,6 +27,7 @@ const (
 // compressed, some 5 % of it, and whole: a scrape is all or nothing, and a slow scraper keeps nobody waiting.
 type scrapes struct {
 	backend Backend
+	format  metrics.Format
 	places  chan struct{} // one for each encoding that is being taken
 
 	mu   sync.Mutex
@@ -47,8 +47,8 @@ type encoding struct {
 	whenUnused func()
 }
 
-func newScrapes(b Backend) *scrapes {
-	return &scrapes{backend: b, places: make(chan struct{}, maxDelivered)}
+func newScrapes(b Backend, f metrics.Format) *scrapes {
+	return &scrapes{backend: b, format: f, places: make(chan struct{}, maxDelivered)}
 }
 
 // join returns the encoding that begins next. Who joins leaves.
@@ -116,7 +116,7 @@ func (s *scrapes) encode(ctx context.Context, size int) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.backend.WriteMetrics(ctx, z); err != nil {
+	if err := s.backend.WriteMetrics(ctx, z, s.format); err != nil {
 		return nil, err
 	}
 	if err := z.Close(); err != nil {
@@ -126,13 +126,15 @@ func (s *scrapes) encode(ctx context.Context, size int) ([]byte, error) {
 }
 
 func (s *Server) metrics(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("Content-Type", metricsType)
-	w.Header().Set("Vary", "Accept-Encoding")
+	format := metrics.Negotiate(r.Header.Get("Accept"))
+	w.Header().Set("Content-Type", format.ContentType())
+	w.Header().Set("Vary", "Accept, Accept-Encoding")
 	if r.Method == http.MethodHead {
 		return
 	}
-	e := s.scrapes.join()
-	defer s.scrapes.leave(e)
+	scrapes := s.scrapes[format]
+	e := scrapes.join()
+	defer scrapes.leave(e)
 	select {
 	case <-e.done:
 	case <-r.Context().Done():

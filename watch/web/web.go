@@ -30,6 +30,7 @@ import (
 	toolkit "github.com/prometheus/exporter-toolkit/web"
 
 	"sonde/internal/clock"
+	"sonde/watch/metrics"
 	"sonde/watch/page"
 )
 
@@ -68,7 +69,7 @@ type Server struct {
 	clock   clock.Clock
 	log     *slog.Logger
 
-	scrapes *scrapes
+	scrapes [metrics.NumFormats]*scrapes
 	views   *views
 	hub     *hub
 	probes  chan struct{} // a place for each probe under way
@@ -86,7 +87,9 @@ func New(b Backend, opt Options) *Server {
 	if opt.Log != nil {
 		s.log = slog.New(newSeldom(opt.Log.Handler(), s.clock))
 	}
-	s.scrapes = newScrapes(b)
+	for f := range metrics.NumFormats {
+		s.scrapes[f] = newScrapes(b, f)
+	}
 	s.views = newViews(b, s.clock)
 	s.hub = newHub(s.views, s.log)
 	return s

@@ -98,9 +98,11 @@ func New(o Options) (*Exporter, error) {
 
 // resourceOf is who sends.
 func resourceOf(version string) (*resourcepb.Resource, error) {
-	r := attributes{}.text("service.name", "sonde").text("service.version", version)
+	pid := os.Getpid()
+	r := attributes{}.text("service.name", "sonde").text("service.version", version).int("process.pid", int64(pid))
 	if host, err := os.Hostname(); err == nil {
-		r = r.text("host.name", host)
+		// Each process counts for itself: who adds up must be able to tell them apart.
+		r = r.text("host.name", host).text("service.instance.id", fmt.Sprintf("%s:%d", host, pid))
 	}
 	more, err := pairs(os.Getenv("OTEL_RESOURCE_ATTRIBUTES"))
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -66,10 +67,13 @@ func TestSend(t *testing.T) {
 		t.Errorf("%d messages came, want 4", got)
 	}
 	resource := texts(rc.traces[0].Resource.Attributes)
-	if host := resource["host.name"]; host == "" {
-		t.Error("the resource has no host.name")
+	host, pid := resource["host.name"], fmt.Sprint(os.Getpid())
+	if host == "" || resource["process.pid"] != pid || resource["service.instance.id"] != host+":"+pid {
+		t.Errorf("the resource %v does not say which process of which host it is", resource)
 	}
-	delete(resource, "host.name")
+	for _, name := range []string{"host.name", "process.pid", "service.instance.id"} {
+		delete(resource, name)
+	}
 	want := map[string]string{"service.name": "ours", "service.version": "1.2.3", "deployment.environment.name": "test"}
 	if diff := cmp.Diff(want, resource); diff != "" {
 		t.Errorf("got another resource than wanted (-want +got):\n%s", diff)

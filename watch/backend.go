@@ -155,6 +155,9 @@ func (b backend) Probe(ctx context.Context, q *web.ProbeRequest) (*web.ProbeAnsw
 
 // onLoopback reports whether only this machine reaches the web server.
 func (w *Watch) onLoopback() bool {
+	if w.options.share != nil {
+		return w.options.share.Loopback // the web server is the parent's
+	}
 	for _, l := range w.options.Listeners {
 		addr, ok := l.Addr().(*net.TCPAddr)
 		if !ok || !addr.AddrPort().Addr().Unmap().IsLoopback() {

@@ -26,7 +26,7 @@ func (w *Watch) deliverTo(c *config.Events) error {
 	}
 	var next *delivery
 	if c != nil {
-		o := events.Options{URL: string(c.URL), Queue: c.Queue, Spool: c.Spool, Log: w.log, Clock: w.clk}
+		o := events.Options{URL: string(c.URL), Queue: c.Queue, Spool: w.options.share.file(c.Spool), Log: w.log, Clock: w.clk}
 		if old != nil {
 			o.Before = old.queue
 		}

@@ -24,6 +24,7 @@ type loaded struct {
 	at      time.Time
 	hash    string            // of what it says, for metrics
 	sum     [sha256.Size]byte // of the file
+	text    []byte            // of the file; nil: no worker is to read it
 }
 
 // fdReserve is for descriptors that are no connections: standard streams, listeners and who talks to them, files that are watched,
@@ -49,7 +50,28 @@ func budget(c *config.Config) (connections, descriptors int, err error) {
 
 // read reads the file and makes it ready. Modules that ask as they did in old are those of old.
 func (w *Watch) read(old *loaded) (*loaded, error) {
-	c, err := config.Load(w.options.File)
+	text, err := config.ReadFile(w.options.File)
+	if err != nil {
+		return nil, err
+	}
+	l, err := w.readText(text, old)
+	if err == nil && w.fleet != nil {
+		l.text = text
+	}
+	return l, err
+}
+
+// first reads the first configuration.
+func (w *Watch) first() (*loaded, error) {
+	if w.options.share != nil {
+		return w.readText(w.options.text, nil)
+	}
+	return w.read(nil)
+}
+
+// readText is read of a file that holds text.
+func (w *Watch) readText(text []byte, old *loaded) (*loaded, error) {
+	c, err := config.Read(w.options.File, text)
 	if err != nil {
 		return nil, err
 	}
@@ -118,8 +140,29 @@ func (w *Watch) apply(l *loaded) error {
 	return w.applyLocked(w.life, l)
 }
 
-// applyLocked has the runner work by l, at once, and discovery look for its targets.
+// applyLocked puts l to work, here or in the workers.
 func (w *Watch) applyLocked(ctx context.Context, l *loaded) error {
+	work := w.work
+	if w.fleet != nil {
+		work = w.fleet.work
+	}
+	if err := work(ctx, l); err != nil {
+		return err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.current, w.finding = l, w.finders
+	w.loads.taken++
+	w.config.File, w.config.Loaded, w.config.Error = w.options.File, l.at, ""
+	w.config.Warnings = nil
+	for _, warning := range l.config.Warnings {
+		w.config.Warnings = append(w.config.Warnings, warning.String())
+	}
+	return nil
+}
+
+// work has the runner work by l, at once, and discovery look for its targets.
+func (w *Watch) work(ctx context.Context, l *loaded) error {
 	finders, err := newFinders(w, l)
 	if err != nil {
 		return err
@@ -138,7 +181,7 @@ func (w *Watch) applyLocked(ctx context.Context, l *loaded) error {
 			w.runner.SetJob(jobOf(j, l))
 		}
 		w.runner.KeepJobs(func(name string) bool { return names[name] })
-		w.runner.SetLimits(limitsOf(l.config, w.onLoopback()))
+		w.runner.SetLimits(limitsOf(l.config, w.onLoopback(), w.options.share))
 	})
 	if err != nil {
 		return err
@@ -146,15 +189,6 @@ func (w *Watch) applyLocked(ctx context.Context, l *loaded) error {
 	w.finders.end()
 	w.finders = finders
 	finders.begin(w.life)
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.current, w.finding = l, finders
-	w.loads.taken++
-	w.config.File, w.config.Loaded, w.config.Error = w.options.File, l.at, ""
-	w.config.Warnings = nil
-	for _, warning := range l.config.Warnings {
-		w.config.Warnings = append(w.config.Warnings, warning.String())
-	}
 	return nil
 }
 
@@ -195,7 +229,7 @@ func newFinders(w *Watch, l *loaded) (*finders, error) {
 		}
 		jobs = append(jobs, d)
 	}
-	o := discovery.Options{Log: w.log, Clock: w.clk}
+	o := discovery.Options{Log: w.options.share.logOf(w.log), Clock: w.clk}
 	if w.finders != nil {
 		o.Before = w.finders.discovery
 	}
@@ -220,19 +254,22 @@ func (f *finders) begin(ctx context.Context) {
 // set has the runner watch a job's targets.
 func (f *finders) set(ctx context.Context, u *discovery.Update) {
 	j := f.jobs[u.Job]
-	targets := make([]runner.Target, len(u.Targets))
+	targets := make([]runner.Target, 0, len(u.Targets))
 	for i := range u.Targets {
 		t := &u.Targets[i]
+		if !f.watch.options.share.has(t.Key) {
+			continue
+		}
 		entry := t.Entry
 		if entry.Tag == "" {
 			entry.Tag = j.Tag
 		}
-		targets[i] = runner.Target{
+		targets = append(targets, runner.Target{
 			Key: t.Key, Entry: entry,
 			About: &track.Target{
 				Job: j.Name, Module: j.Module, Instance: t.Text, Labels: t.Labels, Keep: j.Mode == config.Keep, Interval: j.Interval,
 			},
-		}
+		})
 	}
 	_ = f.watch.runner.Visit(ctx, func() { // else we stop
 		f.watch.runner.SetTargets(u.Job, targets)
@@ -251,8 +288,8 @@ func (f *finders) end() {
 }
 
 // limitsOf are those that hold whatever the jobs.
-func limitsOf(c *config.Config, onLoopback bool) runner.Limits {
+func limitsOf(c *config.Config, onLoopback bool, s *share) runner.Limits {
 	return runner.Limits{
-		HostRate: pace.Settings{PerSecond: c.HostRate}, SubnetRate: c.SubnetRate, Allow: setOf(c.Allowed(onLoopback)),
+		HostRate: s.rate(pace.Settings{PerSecond: c.HostRate}), SubnetRate: s.rate(c.SubnetRate), Allow: setOf(c.Allowed(onLoopback)),
 	}
 }

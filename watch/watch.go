@@ -44,6 +44,11 @@ type Options struct {
 	Ready func()
 	// Once has each target asked one time; see [Watch.Once].
 	Once bool
+	// Workers are the processes that watch in place of this one.
+	Workers Workers
+
+	share *share // of a worker; nil: it has all targets
+	text  []byte // that File held when the parent read it; nil: it is read
 }
 
 // Watch is one run of `sonde watch`. Make one with [New]; Run it once.
@@ -58,6 +63,7 @@ type Watch struct {
 	fails   *failures
 	life    context.Context // of Run
 	once    *once           // nil: it asks again and again
+	fleet   *fleet          // has the targets; nil: the runner has them
 
 	delivery atomic.Pointer[delivery] // nil: changes are delivered nowhere
 	export   atomic.Pointer[export]   // nil: no collector is told
@@ -92,9 +98,16 @@ func New(o Options) (*Watch, error) {
 	}
 	w.start = w.clk.Wall(w.clk.Now())
 	w.turns, w.fails = newTurnLog(w.log), &failures{}
-	first, err := w.read(nil)
+	if o.Workers.Count > 0 {
+		w.fleet = newFleet(w)
+	}
+	first, err := w.first()
 	if err != nil {
 		return nil, err
+	}
+	w.current = first
+	if w.fleet != nil {
+		return w, nil
 	}
 	w.table = track.New(w.start, first.config.History)
 	connections, descriptors, err := budget(first.config)
@@ -109,7 +122,6 @@ func New(o Options) (*Watch, error) {
 	if err != nil {
 		return nil, err
 	}
-	w.current = first
 	return w, nil
 }
 
@@ -127,19 +139,24 @@ func (w *Watch) Run(ctx context.Context) error {
 			}
 		})
 	}
-	part(w.runner.Run)
-	part(w.turns.run)
+	var b web.Backend = backend{w}
+	if w.fleet != nil {
+		b = fleetBackend{backend{w}}
+	} else {
+		part(w.runner.Run)
+		part(w.turns.run)
+	}
 	if len(w.options.Listeners) > 0 {
 		o := w.options.Web
 		o.Clock = w.clk
 		part(func(ctx context.Context) error {
-			return web.New(backend{w}, o).Serve(ctx, w.options.Listeners...)
+			return web.New(b, o).Serve(ctx, w.options.Listeners...)
 		})
 	}
 	if err := w.apply(w.current); err != nil {
 		cancel(err)
 	} else {
-		if !w.options.Once {
+		if !w.options.Once && w.options.share == nil {
 			part(w.follow)
 		}
 		if w.options.Ready != nil {
@@ -151,6 +168,7 @@ func (w *Watch) Run(ctx context.Context) error {
 	w.ending = true
 	w.mu.Unlock()
 	running.Wait()
+	w.fleet.wait()
 	w.loading.Lock()
 	w.finders.end()
 	w.delivery.Load().end()

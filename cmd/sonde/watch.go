@@ -27,6 +27,13 @@ const defaultListen = "127.0.0.1:9733"
 // which a collection need not look at anything: it costs little, and at 100 % half of the memory would be garbage.
 const watchGCPercent = 25
 
+// trimHeap has collections come early, unless the environment says how often.
+func trimHeap() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(watchGCPercent)
+	}
+}
+
 // watchOptions is what the flags of watch say.
 type watchOptions struct {
 	p         *program
@@ -36,6 +43,7 @@ type watchOptions struct {
 	pprof     bool
 	check     bool
 	once      bool
+	workers   config.Workers // 0: what the file says
 	format    report.Format
 	formatted bool
 }
@@ -64,6 +72,8 @@ func newWatchCommand(p *program) *command {
 			{group: "Watch", name: "once", help: "probe each target one time, print the records and end; exit code 4 if one failed", set: toSwitch(&o.once)},
 			{group: "Watch", name: "format", arg: "WORD", def: "text on a terminal, else jsonl", words: wordsOf(formats),
 				help: "the form of the records of --once", set: o.setFormat},
+			{group: "Watch", name: "workers", arg: "N|auto", words: []string{"auto"}, def: "what the file says, else none", set: o.setWorkers,
+				help: "share the targets among N processes; auto: as many as the kept connections need"},
 			{group: "HTTP", name: "listen", arg: "ADDRESS", many: true, def: defaultListen, help: "where to answer; ADDRESS is host:port", set: toList(&o.listen)},
 			{group: "HTTP", name: "web-config", arg: "FILE", files: true, set: toFile(&o.webConfig),
 				help: "TLS, client certificates and passwords, as exporter-toolkit's --web.config.file"},
@@ -79,6 +89,11 @@ func (o *watchOptions) setFormat(value string) error {
 	return toWord(&o.format, wordsOf(formats), formats)(value)
 }
 
+func (o *watchOptions) setWorkers(value string) (err error) {
+	o.workers, err = config.ParseWorkers(value)
+	return err
+}
+
 func (o *watchOptions) run(ctx context.Context, args []string) error {
 	if err := noArguments("watch", args); err != nil {
 		return err
@@ -88,6 +103,8 @@ func (o *watchOptions) run(ctx context.Context, args []string) error {
 		return &usageError{"watch: --config FILE is missing", "examples/watch has some"}
 	case o.check && o.once:
 		return &usageError{"watch: --check does not go with --once", "--check reads the file, --once probes"}
+	case o.workers != 0 && o.once:
+		return &usageError{"watch: --workers does not go with --once", "one process asks every target one time, however many there are"}
 	case o.formatted && !o.once:
 		return &usageError{"watch: --format is for the records of --once", ""}
 	case o.check:
@@ -178,14 +195,17 @@ func (o *watchOptions) serve(ctx context.Context) error {
 	if o.pprof {
 		runtime.MemProfileRate = 512 << 10 // the runtime's own, which other commands do without
 	}
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(watchGCPercent)
-	}
+	trimHeap()
 	log := slog.New(daemonLog(o.p.stderr))
+	n, err := watch.CountWorkers(ctx, o.config, o.workers)
+	if err != nil {
+		return o.told(err)
+	}
 	w, err := watch.New(watch.Options{
 		File: o.config, Version: version, Log: log, Listeners: listeners,
-		Web:   web.Options{ConfigFile: o.webConfig, Pprof: o.pprof, Reload: true, Log: log},
-		Ready: func() { o.ready(listeners) },
+		Web:     web.Options{ConfigFile: o.webConfig, Pprof: o.pprof, Reload: true, Log: log},
+		Ready:   func() { o.ready(listeners) },
+		Workers: watch.Workers{Count: n, Args: o.p.workerArgs(watchRole), Stderr: o.p.stderr},
 	})
 	if err != nil {
 		return o.told(err)

@@ -25,6 +25,7 @@ func (p *program) workerRoles() map[string]func(*workers.Worker) error {
 		serveRole:         serve.Work,
 		bench.Role:        func(w *workers.Worker) error { return bench.Work(w, slog.New(consoleLog{console: p.stderr})) },
 		scanRole:          func(w *workers.Worker) error { return scanWork(w, p.stderr) },
+		watchRole:         func(w *workers.Worker) error { return watchWork(w, p.stderr) },
 		compare.RunRole:   compare.Work,
 		compare.FleetRole: compare.Serve,
 	}

@@ -38,6 +38,8 @@ type Options struct {
 	Stderr io.Writer
 	// Grace is how long a worker may take to end in order; default 10 s.
 	Grace time.Duration
+	// Again is called when a worker that was started again is ready; nil: it is not. It must not wait for the worker.
+	Again func(worker int)
 	Log   *slog.Logger
 	Clock clock.Clock
 	// Backoff is how long it takes until a worker that has died is started again; twice that the next time, up to 32 times. Default
@@ -118,6 +120,9 @@ func (m *member) run(ctx context.Context, first chan<- error) {
 		err := m.process(ctx, func() {
 			if begun {
 				o.Log.Info("the worker process runs again", "worker", m.worker)
+				if o.Again != nil {
+					o.Again(m.worker)
+				}
 				return
 			}
 			begun = true

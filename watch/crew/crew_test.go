@@ -175,7 +175,8 @@ func TestManyCalls(t *testing.T) {
 // TestKilled kills one of three in the middle of a call: the call fails, the others answer, and another takes its place.
 func TestKilled(t *testing.T) {
 	log, stderr := &logged{}, &logged{}
-	c, stop := start(t, Options{Log: slog.New(slog.NewTextHandler(log, nil)), Stderr: stderr})
+	again := make(chan int, 3)
+	c, stop := start(t, Options{Again: func(worker int) { again <- worker }, Log: slog.New(slog.NewTextHandler(log, nil)), Stderr: stderr})
 	old := c.Process(1)
 	who, err := old.Call(t.Context(), "who", nil)
 	if err != nil {
@@ -203,6 +204,9 @@ func TestKilled(t *testing.T) {
 		t.Errorf("got %v of another", err)
 	}
 	until(t, "another takes its place", func() bool { return c.Process(1) != nil && c.Process(1) != old })
+	if worker := <-again; worker != 1 {
+		t.Errorf("got worker %d again, want 1", worker)
+	}
 	got, err := c.Process(1).Call(t.Context(), "who", nil)
 	if err != nil || !strings.HasPrefix(string(got), "worker 1 ") || string(got) == string(who) || c.Restarts(1) != 1 {
 		t.Errorf("got %q, %v, %d restarts", got, err, c.Restarts(1))

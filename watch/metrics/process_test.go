@@ -27,5 +27,6 @@ func process() *Process {
 		Sources: []Source{
 			{Job: "web", Kind: "file", Name: "targets/*.json", OK: true, Read: start.Add(1500 * time.Millisecond), Targets: 7}, {Job: "web", Kind: "http", Name: "http://sd/"},
 		},
+		Workers: []Worker{{Up: true, Restarts: 1, Usage: usage.Usage{User: time.Second, Resident: 1 << 25, Threads: 3}, FDs: 20, FDLimit: 20000}, {Restarts: 2}},
 	}
 }

@@ -1,5 +1,7 @@
 package main
 
+import "slices"
+
 // blackboxPairs are what both probers are asked: each module, the targets that it is asked for. {NAME} is the address of a
 // peer of blackboxPeers.
 var blackboxPairs = []struct {
@@ -20,6 +22,13 @@ var blackboxPairs = []struct {
 		"{page}/noreason", "{page}/badstatus", "{page}/nolocation", "{page}/emptylocation", "{page}/pipelined", "{page}/lfonly", "{page}/bothlengths",
 		"{page}/twolengths", "{page}/badlength", "{page}/longhead",
 	}},
+	{"plain", []string{"{page}/switching", "{page}/only100", "{page}/many100", "{page}/toomany100", "{page}/status600", "{page}/status999", "{page}/status1000", "{page}/status099", "{page}/version12", "{page}/version20", "{page}/version09", "{page}/lowerversion", "{page}/blankfirst", "{page}/chunkext", "{page}/upperchunked", "{page}/gzipchunked", "{page}/transferid", "{page}/chunked10", "{page}/pluslength", "{page}/negative", "{page}/samelengths", "{page}/lengthlist", "{page}/emptylength", "{page}/hugelength", "{page}/nocolon", "{page}/spacecolon", "{page}/folded", "{page}/emptyname", "{page}/foreign", "{page}/manyfields", "{page}/full204", "{page}/full304", "{page}/zerobytes", "{page}/morebytes", "{page}/twolocations", "{page}/cutlocation"}},
+	{"plain", []string{"https://", "http://", "{page}/a b", "{page}/%zz", "//{page}/hello", "{page}?", "{page}#x", "http:{page}", "ftp://{page}/", "LOCALHOST:{port}/hello", "127.1:{port}", "[::ffff:127.0.0.1]:{port}", "[0:0:0:0:0:0:0:1]:{port}", "127.0.0.1:0", "http://127.0.0.1:", "{page}/hello%20x", "{page}/é", "http://{page}//hello", "{page}/../hello", "{page}/./hello", "{page}\\hello", "http://{page}/hello?q=%zz", "{page}/hello?a b", "{page}:80"}},
+	{"plain", []string{"{page}/to/302?/hello#part", "{page}/to/302?HTTP://{other}/hello", "{page}/to/302?http:hello", "{page}/to/302?http://u:p@{page}/basic", "{page}/to/302?http://{page}", "{page}/to/302?http:///x", "{page}/to/302?http://127.0.0.1:99999/", "{page}/to/302?//", "{page}/to/302?/to/302?", "{page}/to/302??", "{page}/to/302?/%zz", "{page}/to/302?http://{other}?x=1", "{page}/to/302?\\hello", "{page}/to/302?/é", "{page}/to/302?http://LOCALHOST:{port}/hello", "{page}/to/302?javascript:x", "{page}/to/302?:", "{page}/to/302?http://[::ffff:127.0.0.1]:{port}/hello", "{page}/to/302?/../hello", "{page}/to/302?./hello", "{page}/to/302?///hello"}},
+	{"connect", []string{"0.0.0.0:{port}", "LOCALHOST:{port}", "127.1:{port}", "[::ffff:127.0.0.1]:{port}", "[0:0:0:0:0:0:0:1]:{port}", "127.0.0.1:0", "255.255.255.255:80", "224.0.0.1:80", "tcp://{page}", "http://{page}", "{page}/", "127.0.0.1:+80", "::1:80"}},
+	{"head", []string{"{page}/full304", "{page}/chunkext", "{page}/to/303?/hello"}},
+	{"post", []string{"{page}/twolocations"}},
+
 	// Redirects.
 	{"plain", []string{
 		"{page}/to/301?/hello", "{page}/to/302?hello", "{page}/to/303?/request", "{page}/to/307?/request", "{page}/to/308?../hello",
@@ -205,16 +214,45 @@ var meantDifferences = map[string]difference{
 		"Content-Length beside chunks is how requests are smuggled (RFC 9112 s.6.3)", noResponse,
 	},
 	"plain http://u:p@{page}/basic": {
-		"a target is a label, and no place for passwords", append(noResponse, neverAsked...),
+		"a target is a label, and no place for passwords", slices.Concat(noResponse, neverAsked),
 	},
-	"plain http://a..b/":      noTarget,
-	"banner a..b:25":          noTarget,
-	"tlsCA a..b:443":          noTarget,
-	"connect a..b:80":         noTarget,
-	"connect 127.0.0.1:99999": noTarget,
-	"connect 127.0.0.1:":      noTarget,
-	"connect :{port}":         noTarget,
-	"connect 127.0.0.1:http":  noTarget,
+	"plain {page}/toomany100":  {"sixteen interim responses are read past, there five", noResponse},
+	"plain {page}/status099":   {"a status is three digits from 100 on (RFC 9110 s.15)", noResponse},
+	"plain {page}/version20":   {"what says HTTP/2.0 in so many words is not HTTP/1 (RFC 9112 s.2.3)", noResponse},
+	"plain {page}/version09":   {"what says HTTP/0.9 in so many words is not HTTP/1 (RFC 9112 s.2.3)", noResponse},
+	"plain {page}/chunked10":   {"HTTP/1.0 knows no chunks, and who sends them is not to be trusted (RFC 9112 s.6.1)", noResponse},
+	"plain {page}/emptylength": {"a length that is empty is none (RFC 9110 s.8.6)", noResponse},
+	"plain {page}/emptyname":   {"a field has a name (RFC 9112 s.5)", noResponse},
+	"plain {page}/manyfields":  {"a head has 256 fields at most", noResponse},
+	"plain {page}/lengthlist":  {"a length said twice is one (RFC 9112 s.6.3)", noResponse},
+	"plain {page}/gzipchunked": {"a coding below the chunks ends where they do (RFC 9112 s.6.3); the body is not decoded", noResponse},
+	"plain {page}/hello?a b": {
+		"a space in a target is escaped; blackbox_exporter sends it, and is refused",
+		slices.Concat(noResponse, []string{"probe_http_last_modified_timestamp_seconds"}),
+	},
+	"plain https://":             noTarget,
+	"plain http://":              noTarget,
+	"plain //{page}/hello":       noTarget,
+	"plain http:{page}":          noTarget,
+	"plain ftp://{page}/":        noTarget,
+	"plain 127.1:{port}":         noTarget,
+	"plain 127.0.0.1:0":          noTarget,
+	"plain {page}:80":            noTarget,
+	"connect 127.1:{port}":       noTarget,
+	"connect 127.0.0.1:0":        noTarget,
+	"connect {page}/":            noTarget,
+	"connect 127.0.0.1:+80":      noTarget,
+	"connect 255.255.255.255:80": noTarget,
+	"connect 224.0.0.1:80":       noTarget,
+	"connect 0.0.0.0:{port}":     {"the address of nobody is not dialled", slices.Concat(neverAsked, []string{"probe_success"})},
+	"plain http://a..b/":         noTarget,
+	"banner a..b:25":             noTarget,
+	"tlsCA a..b:443":             noTarget,
+	"connect a..b:80":            noTarget,
+	"connect 127.0.0.1:99999":    noTarget,
+	"connect 127.0.0.1:":         noTarget,
+	"connect :{port}":            noTarget,
+	"connect 127.0.0.1:http":     noTarget,
 }
 
 var (

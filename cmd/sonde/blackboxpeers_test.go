@@ -2,22 +2,13 @@ package main
 
 import (
 	"bufio"
-	"bytes"
-	"compress/flate"
-	"compress/gzip"
-	"compress/zlib"
 	"crypto/tls"
-	"fmt"
 	"io"
-	"log"
 	"maps"
 	"net"
-	"net/http"
-	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -25,9 +16,6 @@ import (
 	"sonde/internal/testcert"
 	"sonde/internal/testpeer"
 )
-
-// The times of peers that say when something was made.
-const modified = "Wed, 21 Oct 2015 07:28:00 GMT"
 
 // blackboxPeers starts what both probers ask, and returns the addresses by the names that blackboxPairs has for them. What
 // the modules need to trust them goes to dir.
@@ -122,190 +110,6 @@ func tlsPeers(authority *testcert.Authority) map[string]func(t *testing.T) *tls.
 			c.NextProtos = []string{"h2", "http/1.1"}
 			return c
 		},
-	}
-}
-
-// serveHTTP serves answerPage until the test ends.
-func serveHTTP(t *testing.T, l net.Listener) string {
-	t.Helper()
-	s := &http.Server{
-		Handler: http.HandlerFunc(answerPage), ErrorLog: log.New(io.Discard, "", 0),
-		TLSNextProto: map[string]func(*http.Server, *tls.Conn, http.Handler){}, // no HTTP/2
-	}
-	over := make(chan struct{})
-	go func() {
-		defer close(over)
-		_ = s.Serve(l)
-	}()
-	t.Cleanup(func() {
-		s.Close()
-		<-over
-	})
-	return l.Addr().String()
-}
-
-// answerPage answers by the path's first element.
-func answerPage(w http.ResponseWriter, r *http.Request) {
-	first, rest, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
-	if answer, ok := wirePages()[first]; ok {
-		c, _, err := w.(http.Hijacker).Hijack()
-		if err == nil {
-			_, _ = io.WriteString(c, answer)
-			c.Close()
-		}
-		return
-	}
-	if page, ok := codedPages()[first]; ok {
-		if first != "packed-unsaid" {
-			w.Header().Set("Content-Encoding", page.coding)
-		}
-		_, _ = w.Write(page.body)
-		return
-	}
-	switch first {
-	case "", "hello":
-		w.Header().Set("Last-Modified", modified)
-		_, _ = io.WriteString(w, "hello world")
-	case "request":
-		answerRequest(w, r)
-	case "chunked":
-		w.(http.Flusher).Flush()
-		_, _ = io.WriteString(w, "hello world")
-	case "nothing":
-		w.WriteHeader(http.StatusOK)
-	case "large":
-		_, _ = io.WriteString(w, strings.Repeat("x", 5000))
-	case "huge":
-		_, _ = io.WriteString(w, strings.Repeat("hello ", 50_000))
-	case "silent":
-		<-r.Context().Done()
-	case "basic":
-		if user, password, _ := r.BasicAuth(); user != "u" || password != "p" {
-			w.WriteHeader(http.StatusUnauthorized)
-		}
-	case "bearer":
-		if r.Header.Get("Authorization") != "Bearer token" {
-			w.WriteHeader(http.StatusForbidden)
-		}
-	case "cookie":
-		http.SetCookie(w, &http.Cookie{Name: "seen", Value: "yes", Path: "/"})
-		w.Header().Set("Location", "/seen")
-		w.WriteHeader(http.StatusFound)
-	case "seen":
-		if _, err := r.Cookie("seen"); err != nil {
-			w.WriteHeader(http.StatusTeapot)
-		}
-	case "status", "to", "after":
-		answerStatus(w, r, first, rest)
-	default:
-		w.WriteHeader(http.StatusNotFound)
-	}
-}
-
-// answerRequest tells what was asked.
-func answerRequest(w http.ResponseWriter, r *http.Request) {
-	body, _ := io.ReadAll(r.Body)
-	sni := "none"
-	if r.TLS != nil {
-		sni = r.TLS.ServerName
-	}
-	agent := r.UserAgent()
-	if agent == "sonde" || strings.HasPrefix(agent, "Blackbox Exporter/") {
-		agent = "the prober"
-	}
-	fmt.Fprintf(w, "method=%s\nhost=%s\nsni=%s\nagent=%s\nkey=%s\ncookie=%s\nconnection=%s\naccept=%s\nencoding=%s\nlength=%d\nbody=%s\n", r.Method, r.Host,
-		sni, agent, r.Header.Get("X-Key"), r.Header.Get("Cookie"), r.Header.Get("Connection"), r.Header.Get("Accept"),
-		r.Header.Get("Accept-Encoding"), r.ContentLength, body)
-}
-
-// answerStatus answers /status/N, /to/N?URL, which leads to the URL, and /after/N/M, which leads to itself M times and then
-// to /request.
-func answerStatus(w http.ResponseWriter, r *http.Request, how, rest string) {
-	code, left, _ := strings.Cut(rest, "/")
-	status, err := strconv.Atoi(code)
-	if err != nil {
-		w.WriteHeader(http.StatusNotFound)
-		return
-	}
-	switch how {
-	case "to":
-		where, _ := url.QueryUnescape(r.URL.RawQuery)
-		w.Header()["Location"] = []string{where}
-	case "after":
-		times, _ := strconv.Atoi(left)
-		where := "/request"
-		if times > 1 {
-			where = fmt.Sprintf("/after/%d/%d", status, times-1)
-		}
-		w.Header().Set("Location", where)
-	}
-	w.Header().Add("X-Many", "one")
-	w.Header().Add("X-Many", "two")
-	w.WriteHeader(status)
-	if status >= http.StatusOK && status != http.StatusNoContent && status != http.StatusNotModified {
-		_, _ = io.WriteString(w, "present; redirected")
-	}
-}
-
-// wirePages are answers byte by byte, after which the connection is closed.
-func wirePages() map[string]string {
-	const ok = "HTTP/1.1 200 OK\r\n"
-	return map[string]string{
-		"cut":           ok + "Content-Length: 100\r\nLast-Modified: " + modified + "\r\n\r\nhello",
-		"cutchunk":      ok + "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n",
-		"badchunk":      ok + "Transfer-Encoding: chunked\r\n\r\nzz\r\nhello\r\n",
-		"trailer":       ok + "Transfer-Encoding: chunked\r\nTrailer: X-T\r\n\r\n5\r\nhello\r\n0\r\nX-T: 1\r\n\r\n",
-		"version10":     "HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\nhello",
-		"untilclose":    "HTTP/1.0 200 OK\r\n\r\nhello world",
-		"untilclose11":  ok + "\r\nhello world",
-		"garbage":       "SSH-2.0-OpenSSH\r\n",
-		"nobytes":       "",
-		"halfhead":      ok + "Content-",
-		"continue":      "HTTP/1.1 100 Continue\r\n\r\n" + ok + "Content-Length: 5\r\n\r\nhello",
-		"hints":         "HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n" + ok + "Content-Length: 5\r\n\r\nhello",
-		"badmodified":   ok + "Last-Modified: yesterday\r\nContent-Length: 5\r\n\r\nhello",
-		"asctime":       ok + "Last-Modified: Wed Oct 21 07:28:00 2015\r\nContent-Length: 5\r\n\r\nhello",
-		"rfc850":        ok + "Last-Modified: Wednesday, 21-Oct-15 07:28:00 GMT\r\nContent-Length: 5\r\n\r\nhello",
-		"noreason":      "HTTP/1.1 200\r\nContent-Length: 5\r\n\r\nhello",
-		"badstatus":     "HTTP/1.1 2x0 OK\r\n\r\n",
-		"nolocation":    "HTTP/1.1 302 Found\r\nContent-Length: 5\r\n\r\nhello",
-		"emptylocation": "HTTP/1.1 302 Found\r\nLocation:\r\nContent-Length: 5\r\n\r\nhello",
-		"pipelined":     ok + "Content-Length: 5\r\n\r\nhello" + ok + "Content-Length: 3\r\n\r\nbye",
-		"lfonly":        "HTTP/1.1 200 OK\nContent-Length: 5\n\nhello",
-		"bothlengths":   ok + "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
-		"twolengths":    ok + "Content-Length: 5\r\nContent-Length: 6\r\n\r\nhello!",
-		"badlength":     ok + "Content-Length: five\r\n\r\nhello",
-		"longhead":      ok + "X-Long: " + strings.Repeat("x", 40_000) + "\r\nContent-Length: 5\r\n\r\nhello",
-	}
-}
-
-type codedPage struct {
-	coding string
-	body   []byte
-}
-
-// codedPages are pages in a content coding (RFC 9110 s.8.4.1), and some that only say so.
-func codedPages() map[string]codedPage {
-	text := []byte(strings.Repeat("hello ", 100))
-	pack := func(w io.WriteCloser, b *bytes.Buffer) []byte {
-		_, _ = w.Write(text)
-		w.Close()
-		return b.Bytes()
-	}
-	var zipped, deflated, wrapped bytes.Buffer
-	zip := pack(gzip.NewWriter(&zipped), &zipped)
-	raw, _ := flate.NewWriter(&deflated, flate.BestCompression)
-	deflate := pack(raw, &deflated)
-	return map[string]codedPage{
-		"packed":        {"gzip", zip},
-		"packed-unsaid": {"", zip},
-		"packed-cut":    {"gzip", zip[:len(zip)-6]},
-		"packed-twice":  {"gzip", slices.Concat(zip, zip)},
-		"packed-junk":   {"gzip", slices.Concat(zip, []byte("junk"))},
-		"packed-not":    {"gzip", text},
-		"deflated":      {"deflate", deflate},
-		"wrapped":       {"deflate", pack(zlib.NewWriter(&wrapped), &wrapped)},
-		"coded-not":     {"identity", text},
 	}
 }
 

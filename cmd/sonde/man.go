@@ -61,12 +61,15 @@ func (p *program) manual() string {
 	m.list(manSignals)
 	m.section("EXIT STATUS")
 	m.list(manExits)
+	m.section("FILES")
+	m.list(manFiles)
 	m.section("ENVIRONMENT")
 	m.list(manEnvironment)
 	m.section("NOT YET")
 	m.paragraph(p.laterText())
 	m.section("SEE ALSO")
-	m.paragraph("tcp(7), connect(2), getrlimit(2), ip(7); the files docs/records.md, docs/bench.md and docs/glossary.md of the source.")
+	m.paragraph("tcp(7), connect(2), getrlimit(2), ip(7), systemd.service(5); the files docs/records.md, docs/bench.md, docs/watch.md, " +
+		"docs/watch-config.md, docs/metrics.md, docs/watch-events.md, docs/otlp.md and docs/glossary.md of the source.")
 	return m.b.String()
 }
 

@@ -7,6 +7,7 @@ var manDescription = []string{
 		"set of words, whose fault a failure is, and how long each phase took, as sonde saw it and as the kernel did.",
 	"sonde bench makes a load of connections instead, and tells in one report how many stood, how fast they came and answered, what they cost, and how " +
 		"much of each latency was sonde's own.",
+	"sonde watch probes on a schedule and keeps connections, and tells what it knows over HTTP: metrics for Prometheus, probes on demand, a page.",
 	"Flags stand before or after the other arguments; -- ends them. A value follows its flag as the next argument or behind =; " +
 		"of one-letter flags also directly. No value is cut at commas unless it says LIST.",
 }
@@ -59,6 +60,8 @@ var manStatuses = []item{
 var manSignals = []item{
 	{"SIGINT, SIGTERM, SIGHUP", "A scan dials no more, gives what is in flight 10 s to end, cancels the rest, writes the records and exits with 3. A second signal cancels at once."},
 	{"the same, of bench", "A load is ended, and what was done is reported; exit with 3."},
+	{"SIGHUP, of watch", "The configuration is read again. One that is bad leaves the old one running."},
+	{"SIGINT, SIGTERM, of watch", "No probe begins any more, those in flight have 10 s to end, and kept connections are closed; exit with 0. A second signal ends it at once."},
 	{"SIGPIPE", "When the reader of the records has gone, a scan stops as after a signal, writes the metadata and exits with 3. That is no error: only the summary tells of it."},
 }
 
@@ -68,11 +71,17 @@ var manExits = []item{
 		"room for the load, and nothing was opened."},
 	{"2", "The command line can't be meant."},
 	{"3", "Stopped early: by a signal, by --max-runtime, or because the reader of the output has gone."},
-	{"4", "With --fail-on-error: the status of a target was not success, or an operation of a load failed."},
+	{"4", "With --fail-on-error: the status of a target was not success, or an operation of a load failed. Of watch --once: a probe failed."},
 	{"5", "Of bench with --fail-above: a figure is worse than that of --baseline by more than was allowed."},
 }
 
+var manFiles = []item{
+	{"/etc/sonde/watch.yml", "The configuration that contrib/systemd/sonde-watch.service of the source has sonde watch read. Nothing is read that no flag names."},
+	{"/var/lib/sonde", "That unit's folder for what sonde watch keeps, as in events: {spool: /var/lib/sonde/events.jsonl}."},
+}
+
 var manEnvironment = []item{
+	{"NOTIFY_SOCKET", "Where sonde watch tells systemd that it is ready, reloads and stops; see sd_notify(3)."},
 	{"NO_COLOR", "If it is not empty: no colours."},
 	{"TERM", "With dumb: no colours and no progress bar."},
 	{"LC_ALL, LC_CTYPE, LANG", "If the first that is set does not name UTF-8, drawings are in ASCII."},

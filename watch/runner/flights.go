@@ -37,8 +37,9 @@ type flight struct {
 	start   target.Target  // where it began: hops lead elsewhere
 	peer    netip.AddrPort // whom the first connection of this attempt is for; its address may not be known
 	failed  *track.Result  // why the module's fallback is asked
-	drops   int            // of a kept connection: attempts to connect again since it stood
+	drops   int            // of a kept connection: attempts to connect again since it stood for a heartbeat
 	stood   bool           // likewise: it stands
+	since   int64          // likewise: from when on
 	cause   track.Cause    // why it stands no more
 	again   bool           // while it waits: what comes is a new attempt, from its start
 }

@@ -27,7 +27,7 @@ func (r *Runner) landKept(now int64, id uint32, f *flight, o *engine.Outcome) (s
 	}
 	switch o.Cause {
 	case engine.Parked:
-		f.drops, f.stood, f.first, f.asks = 0, true, o.DialedAt, f.asks+1
+		f.stood, f.since, f.first, f.asks = true, o.EndedAt, o.DialedAt, f.asks+1
 		res := r.resultOf(f, o)
 		f.first, f.asks = 0, 0
 		r.options.Table.Connected(f.row, r.clk.Wall(o.EndedAt))
@@ -42,11 +42,15 @@ func (r *Runner) landKept(now int64, id uint32, f *flight, o *engine.Outcome) (s
 	return false
 }
 
-// unconnected takes the end of a connection that was kept, or the failure of one that was to be, and has it come again.
+// unconnected takes the end of a connection that was kept, or the failure of one that was to be, and has it come again. One that did
+// not stand for a heartbeat counts as a failure, too: a peer that accepts and closes at once is not dialled in a circle.
 func (r *Runner) unconnected(now int64, id uint32, f *flight, res *track.Result) {
 	if f.stood {
 		r.options.Table.Dropped(f.row, res.At, f.cause)
 		f.stood = false
+		if now-f.since >= int64(r.watched[f.row].job.Heartbeat) {
+			f.drops = 0
+		}
 	}
 	f.drops++
 	f.asks, f.first, f.again = 0, 0, true

@@ -94,3 +94,31 @@ func TestHeartbeats(t *testing.T) {
 	}
 	p.do(func() { p.SetTargets("j", nil) })
 }
+
+// TestKeptAgain has a peer accept connections and close them at once: what did not stand for a heartbeat is waited for longer each
+// time, and what did begins anew.
+func TestKeptAgain(t *testing.T) {
+	p := start(t, Options{})
+	j := fast("j", plain(tcp.Probe{}))
+	j.Keep, j.Heartbeat, j.Retries = true, time.Hour, retry.Settings{Delay: time.Millisecond, MaxDelay: 2 * time.Millisecond}
+	p.do(func() {
+		p.SetJob(j)
+		p.SetTargets("j", targets("j", testpeer.New(t, testpeer.CloseAtOnce, testpeer.Options{}).Addr()))
+	})
+	drops := func() (n int) {
+		p.do(func() { n = p.flights.at(p.watched[0].kept).drops })
+		return n
+	}
+	for drops() < 5 {
+		if r := p.next(); r.res.Status != report.Success && r.res.Status != report.ConnectionClosed && r.res.Status != report.ConnectionReset {
+			t.Fatalf("%v %s", r.res.Status, r.res.Error)
+		}
+	}
+	p.do(func() {
+		j.Heartbeat = 0 // which every connection stands for
+		p.SetJob(j)
+	})
+	for drops() > 1 {
+		p.next()
+	}
+}

@@ -13,11 +13,21 @@ import (
 )
 
 // turnLog tells the log of targets that turn up or down: each by itself when they are few, and otherwise those of a second as one
-// line for each state, so that a fleet that goes down at once is not a hundred thousand lines.
+// line for each state, so that a fleet that goes down at once is not a hundred thousand lines. One that turns again and again is told
+// of once a minute.
 type turnLog struct {
-	log   *slog.Logger
-	mu    sync.Mutex
-	turns [flap.Down + 1]turnsTo
+	log     *slog.Logger
+	mu      sync.Mutex
+	turns   [flap.Down + 1]turnsTo
+	minute  map[*track.Target]flaps // who turned in this minute
+	seconds int                     // of this minute
+}
+
+// flaps is how a target turned in a minute.
+type flaps struct {
+	n       int
+	state   flap.State
+	flapped bool // in the minute before, too: none of its turns is told by itself
 }
 
 // turnsTo are the turns to one state within a second.
@@ -32,10 +42,18 @@ type line struct {
 	reason string
 }
 
-// maxLines is how many lines of targets a second has for a state.
-const maxLines = 10
+const (
+	// maxLines is how many lines of targets a second has for a state.
+	maxLines = 10
+	// maxTurns is how many turns of a target are told by themselves in a minute: down and up, twice.
+	maxTurns = 4
+	// maxFlaps bounds the targets whose turns are counted.
+	maxFlaps = 10_000
+)
 
-func newTurnLog(log *slog.Logger) *turnLog { return &turnLog{log: log} }
+func newTurnLog(log *slog.Logger) *turnLog {
+	return &turnLog{log: log, minute: make(map[*track.Target]flaps)}
+}
 
 // note is called by the runner's owner.
 func (l *turnLog) note(t *track.Target, c track.Change, res *track.Result) {
@@ -45,6 +63,13 @@ func (l *turnLog) note(t *track.Target, c track.Change, res *track.Result) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if f, ok := l.minute[t]; ok || len(l.minute) < maxFlaps {
+		f.n, f.state = f.n+1, c.To
+		l.minute[t] = f
+		if f.flapped || f.n > maxTurns {
+			return
+		}
+	}
 	to := &l.turns[c.To]
 	if to.n++; to.n <= maxLines {
 		to.lines = append(to.lines, line{t, res.Status, res.Error})
@@ -70,6 +95,8 @@ func (l *turnLog) write() {
 	l.mu.Lock()
 	turns := l.turns
 	l.turns = [flap.Down + 1]turnsTo{}
+	l.seconds++
+	flapped := l.flapped()
 	l.mu.Unlock()
 	for state, to := range turns {
 		level := slog.LevelInfo
@@ -84,6 +111,32 @@ func (l *turnLog) write() {
 			l.log.Log(context.Background(), level, "target is "+flap.State(state).String(), to.lines[i].attrs()...)
 		}
 	}
+	if len(flapped) > maxLines {
+		l.log.Warn(fmt.Sprintf("%d targets turned up and down in a minute", len(flapped)), flapped[0]...)
+		return
+	}
+	for _, attrs := range flapped {
+		l.log.Warn("target turned up and down", attrs...)
+	}
+}
+
+// flapped ends a minute, and returns what is to be told of those whose turns were not.
+func (l *turnLog) flapped() [][]any {
+	if l.seconds%60 != 0 {
+		return nil
+	}
+	var told [][]any
+	next := make(map[*track.Target]flaps)
+	for t, f := range l.minute {
+		if f.n > maxTurns {
+			next[t] = flaps{flapped: true}
+		}
+		if f.n > maxTurns || f.flapped && f.n > 0 {
+			told = append(told, []any{"job", t.Job, "target", t.Instance, "turns", f.n, "now", f.state.String()})
+		}
+	}
+	l.minute = next
+	return told
 }
 
 // attrs are what the log says of a target that turned.

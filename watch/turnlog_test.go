@@ -36,3 +36,36 @@ func TestTurnLog(t *testing.T) {
 		}
 	}
 }
+
+func TestTurnLogOfOneThatFlaps(t *testing.T) {
+	log := &logged{}
+	l := newTurnLog(slog.New(slog.NewTextHandler(log, nil)))
+	at := &track.Target{Job: "j", Instance: "t"}
+	res := &track.Result{Status: report.ConnectionReset}
+	seconds := func(n, turns int) (lines []string) {
+		begin := len(log.String())
+		for range n {
+			for range turns {
+				l.note(at, track.Change{From: flap.Down, To: flap.Up}, &track.Result{})
+				l.note(at, track.Change{From: flap.Up, To: flap.Down}, res)
+			}
+			l.write()
+		}
+		return strings.Split(log.String()[begin:], "\n")
+	}
+	if lines := seconds(60, 1); len(lines) != 4+1+1 || !strings.Contains(lines[4], `msg="target turned up and down" job=j target=t turns=120 now=down`) {
+		t.Errorf("the first minute: %q", lines)
+	}
+	if lines := seconds(60, 1); len(lines) != 1+1 {
+		t.Errorf("the second minute: %q", lines)
+	}
+	if lines := append(seconds(1, 1), seconds(59, 0)...); len(lines) != 1+1+1 || !strings.Contains(lines[1], "turns=2 now=down") {
+		t.Errorf("the minute in which it settles: %q", lines)
+	}
+	if lines := seconds(1, 1); len(lines) != 2+1 {
+		t.Errorf("once more: %q", lines)
+	}
+	if lines := seconds(59, 0); len(lines) != 1 {
+		t.Errorf("a calm minute: %q", lines)
+	}
+}

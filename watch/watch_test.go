@@ -18,6 +18,7 @@ import (
 	"sonde/internal/testpeer"
 	"sonde/report"
 	"sonde/watch/track"
+	"sonde/watch/web"
 )
 
 // play is a Watch that runs until the test ends.
@@ -49,7 +50,10 @@ func (l *logged) String() string {
 }
 
 // start runs a Watch by a configuration, with a web server.
-func start(t *testing.T, configuration string) *play {
+func start(t *testing.T, configuration string) *play { return startIn(t, 0, configuration) }
+
+// startIn is start in so many worker processes.
+func startIn(t *testing.T, workers int, configuration string) *play {
 	t.Helper()
 	p := &play{t: t, file: filepath.Join(t.TempDir(), "watch.yml"), log: &logged{}}
 	p.write(configuration)
@@ -62,6 +66,7 @@ func start(t *testing.T, configuration string) *play {
 	log := slog.New(slog.NewTextHandler(p.log, nil))
 	o := Options{File: p.file, Listeners: []net.Listener{l}, Version: "test", Log: log, Ready: func() { close(ready) }, Drain: 100 * time.Millisecond}
 	o.Web.Reload = true
+	o.Workers = Workers{Count: workers, Env: workerEnv(), Stderr: p.log}
 	if p.Watch, err = New(o); err != nil {
 		l.Close()
 		t.Fatal(err)
@@ -125,11 +130,19 @@ func (p *play) until(what string, ok func() bool) {
 	}
 }
 
+// backend is the Watch as its web server sees it.
+func (p *play) backend() web.Backend {
+	if p.fleet != nil {
+		return fleetBackend{backend{p.Watch}}
+	}
+	return backend{p.Watch}
+}
+
 // views are the targets by instance.
 func (p *play) views() map[string]track.View {
 	p.t.Helper()
 	var c track.Copy
-	if err := (backend{p.Watch}).Copy(context.Background(), &c); err != nil {
+	if err := p.backend().Copy(context.Background(), &c); err != nil {
 		p.t.Fatal(err)
 	}
 	m := make(map[string]track.View)

@@ -64,7 +64,7 @@ var blackboxPairs = []struct {
 	{"basic", []string{"{page}/basic", "{page}/to/302?/basic", "{page}/to/302?http://{other}/basic", "{page}/to/302?http://localhost:{port}/basic"}},
 	{"basicFile", []string{"{page}/basic"}},
 	{"basicWrong", []string{"{page}/basic", "{page}/hello"}},
-	{"bearer", []string{"{page}/bearer", "{page}/to/302?/bearer", "{page}/to/302?http://{other}/bearer"}},
+	{"bearer", []string{"{page}/bearer", "{page}/to/302?/bearer", "{page}/to/302?http://{other}/bearer", "{page}/to/302?http://localhost:{port}/bearer"}},
 	{"authorization", []string{"{page}/bearer", "{page}/basic"}},
 
 	// Codings and lengths.
@@ -198,6 +198,9 @@ var meantDifferences = map[string]difference{
 	"basic {page}/to/302?http://localhost:{port}/basic": {
 		"the password is for the target: a redirect does not take it to another host",
 		[]string{"probe_http_status_code", "probe_success"},
+	},
+	"bearer {page}/to/302?http://localhost:{port}/bearer": {
+		"and so is the token", []string{"probe_http_status_code", "probe_success"},
 	},
 	"host {page}/to/302?http://{other}/request": {
 		"another port is no other host for cookies (RFC 6265 s.8.5), as Go's newer client has it",

@@ -37,7 +37,7 @@ func Ended(end protocol.End, err error, what string) (protocol.Verdict, string) 
 	case protocol.EndTooLarge:
 		return protocol.OverLimit, reasonOf(err)
 	}
-	return protocol.Unfinished, "no end of " + what + " in time"
+	return protocol.Unfinished, "no end of " + strings.TrimPrefix(what, "the end of ") + " in time"
 }
 
 func reasonOf(err error) string {

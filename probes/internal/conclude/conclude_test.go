@@ -37,6 +37,15 @@ func TestEnded(t *testing.T) {
 	}
 }
 
+func TestEndedBeforeAnEnd(t *testing.T) {
+	if _, reason := Ended(protocol.EndTimeout, nil, "the end of the head"); reason != "no end of the head in time" {
+		t.Errorf("got %q", reason)
+	}
+	if _, reason := Ended(protocol.EndReset, nil, "the end of the head"); reason != "reset before the end of the head" {
+		t.Errorf("got %q", reason)
+	}
+}
+
 func TestClip(t *testing.T) {
 	for _, tc := range []struct{ name, in, want string }{
 		{"short", "abc", "abc"},

@@ -1,5 +1,5 @@
 // One target, looked at closely; the list of failures; how sonde itself is.
-import { el, shape, micros, span, ago, clockTime, day, side, cert, part, count, plural } from './words.js'
+import { el, named, shape, micros, span, ago, clockTime, day, side, cert, part, count, plural } from './words.js'
 import { chart } from './draw.js'
 
 // fact is a line of a list of facts, if there is something to say.
@@ -10,7 +10,7 @@ export function detail(panel, { target: t, limits, points, failures, p50_us, p99
   const limit = limits[t.job] ?? {}
   panel.replaceChildren(
     el('header', {},
-      el('h2', { tabindex: -1 }, t.instance),
+      el('h2', { tabindex: -1, title: t.instance }, named(t.instance)),
       el('button', { type: 'button', class: 'close', 'aria-label': 'Close' }, '×'),
       el('p', { class: `verdict is-${t.state}` }, shape(t.state), el('b', {}, t.state), t.since ? ` for ${span(now - t.since)}, since ${clockTime(t.since, now)}` : ''),
       ...verdict(t, now)),
@@ -57,7 +57,7 @@ function facts(t, now) {
     ...fact('Probes', `${count(t.probes)}, ${count(t.failures)} failed${t.failures_in_a_row ? `, the last ${count(t.failures_in_a_row)} in a row` : ''}`),
     ...fact('Last good', t.last_good ? `${clockTime(t.last_good, now)}, ${ago(t.last_good, now)}` : 'never'),
     ...fact('HTTP', t.http_status ? String(t.http_status) : ''), ...fact('TLS', t.tls_version),
-    ...(t.cert_expiry ? fact('Certificate', el('span', { 'data-level': c.level }, c.level === 'bad' && c.text === 'expired' ? `ended ${day(t.cert_expiry)}` : `ends ${day(t.cert_expiry)}, in ${c.text}`)) : []),
+    ...(t.cert_expiry ? fact('Certificate', el('span', { 'data-level': c.level }, c.level === 'bad' && c.text === 'ended' ? `ended ${day(t.cert_expiry)}` : `ends ${day(t.cert_expiry)}, in ${c.text}`)) : []),
     ...fact('Breaker', t.breaker === 'closed' ? 'closed' : el('span', { class: 'broken' }, shape('breaker-open'), t.breaker + (t.breaker_until > now ? `, next try in ${span(t.breaker_until - now)}` : ''))),
     ...(k ? fact('Connection', el('span', { class: k.up ? 'held' : 'lost' }, k.up ? 'held' : 'lost'), k.since ? ` for ${span(now - k.since)}` : '', k.rtt_us !== undefined ? `, heartbeat ${micros(k.rtt_us)}` : '') : []),
     ...(k ? fact('Drops', count(k.drops) + (k.cause ? `, the last by ${k.cause}` : '')) : []),
@@ -65,14 +65,14 @@ function facts(t, now) {
   ]
 }
 
-export function failureList(failures, now, named = true) {
-  return el('ol', { class: 'failures' }, ...failures.map((f) => failure(f, now, named)))
+export function failureList(failures, now, whose = true) {
+  return el('ol', { class: 'failures' }, ...failures.map((f) => failure(f, now, whose)))
 }
 
-export function failure(f, now, named) {
+function failure(f, now, whose) {
   const what = [el('time', {}, clockTime(f.at, now)), el('b', {}, f.status), el('small', {}, side(f.side)), el('p', {}, f.error ?? '')]
-  if (!named) return el('li', {}, ...what)
-  return el('li', {}, el('a', { href: `#${encodeURIComponent(f.job)}/${encodeURIComponent(f.instance)}` }, f.instance), el('i', {}, f.job), ...what)
+  if (!whose) return el('li', {}, ...what)
+  return el('li', {}, el('a', { href: `#${encodeURIComponent(f.job)}/${encodeURIComponent(f.instance)}`, title: f.instance }, named(f.instance)), el('i', {}, f.job), ...what)
 }
 
 // status fills the view of how sonde itself is.

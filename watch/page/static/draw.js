@@ -61,8 +61,8 @@ export function chart(points, { p50_us: p50, p99_us: p99, limit, now }) {
   const x = (at) => (6 + ((at - first) / (last - first)) * (w - right - 14)).toFixed(1)
   const y = (us) => (h - bottom - 12 - (Math.min(us, top) / top) * (h - bottom - 12 - upper)).toFixed(1)
   for (const part of [0, 0.5, 1]) {
-    svg.append(el('path', { d: `M0 ${y(top * part)}H${w - right}`, class: 'grid' }),
-      el('text', { x: w, y: Number(y(top * part)) + 3.5, 'text-anchor': 'end' }, part ? micros(top * part) : '0'))
+    svg.append(el('path', { d: `M0 ${y(top * part)}H${w - right}`, class: 'grid' }))
+    if (good.length) svg.append(el('text', { x: w, y: Number(y(top * part)) + 3.5, 'text-anchor': 'end' }, part ? micros(top * part) : '0'))
   }
   const area = (of) => {
     let d = ''

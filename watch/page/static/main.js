@@ -1,5 +1,5 @@
 // The page: what is asked for is in its address, so that a link shows the same; what is known comes by pages, and then by events.
-import { el, shape, filters, count, plural, states } from './words.js'
+import { el, named, shape, filters, count, plural, states } from './words.js'
 import { Table } from './table.js'
 import { detail, failureList, status } from './detail.js'
 
@@ -30,10 +30,11 @@ function readAddress() {
 }
 
 function ask(change) {
+  const goes = change.view && change.view !== asked.view // to where the browser's Back comes from
   Object.assign(asked, change)
   const { view, ...rest } = asked
   const query = inAddress({ view: view === 'targets' ? '' : view, ...rest }).toString()
-  history.replaceState(null, '', `${location.pathname}${query ? `?${query}` : ''}${location.hash}`)
+  history[goes ? 'pushState' : 'replaceState'](null, '', `${location.pathname}${query ? `?${query}` : ''}${location.hash}`)
   show()
 }
 
@@ -217,7 +218,7 @@ async function refreshDetail() {
     if (isNew) listenSoon()
   } catch (e) {
     if (open === was) {
-      $('detail').replaceChildren(el('header', {}, el('h2', { tabindex: -1 }, was.instance), el('button', { type: 'button', class: 'close', 'aria-label': 'Close' }, '×'), el('p', {}, String(e.message))))
+      $('detail').replaceChildren(el('header', {}, el('h2', { tabindex: -1 }, named(was.instance)), el('button', { type: 'button', class: 'close', 'aria-label': 'Close' }, '×'), el('p', {}, String(e.message))))
     }
   }
 }

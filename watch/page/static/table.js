@@ -1,5 +1,5 @@
 // The table of targets: as many rows as fit are in the page, whatever there are; they are asked for by pages.
-import { el, shape, micros, span, ago, side, shortSide, cert, part, count, quantile } from './words.js'
+import { el, named, shape, micros, span, ago, side, shortSide, cert, part, count, quantile } from './words.js'
 import { spark } from './draw.js'
 
 const pageSize = 100
@@ -205,7 +205,7 @@ function fill(e, row, limits, now) {
   e.className = `row is-${row.state}`
   q('.state use').setAttribute('href', `#s-${row.state}`)
   q('.state b').textContent = row.state
-  q('.name b').textContent = row.instance
+  q('.name b').textContent = named(row.instance)
   q('.name b').title = row.instance
   q('.name small').textContent = [row.job, ...Object.entries(row.labels ?? {}).map(([k, v]) => `${k}=${v}`)].join(' · ')
   q('.spark').replaceChildren(spark(row.spark?.totals ?? []))

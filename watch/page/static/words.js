@@ -34,6 +34,15 @@ export function micros(us) {
   return `${n < 9.995 ? n.toFixed(2) : n < 99.95 ? n.toFixed(1) : n.toFixed(0)} ${unit}`
 }
 
+// named says whom an entry is about: of a line ip,domain,tag,port its name and port, and the address behind them.
+export function named(entry) {
+  const parts = entry.split(',')
+  if (parts.length !== 4) return entry
+  const [ip, domain, , port] = parts
+  const at = (host) => (port ? `${host.includes(':') ? `[${host}]` : host}:${port}` : host)
+  return domain && ip ? `${at(domain)} (${ip})` : at(domain || ip)
+}
+
 // span says how long something took or is away, in its largest unit: 45 s, 12 min, 3 h, 14 d.
 export function span(ms) {
   const s = Math.max(0, Math.round(ms / 1000))
@@ -60,7 +69,7 @@ export const shortSide = (word) => ({ local: 'our side', remote: 'their side', p
 export function cert(at, now) {
   if (!at) return { text: '', level: '' }
   const left = at - now
-  if (left < 0) return { text: 'expired', level: 'bad', title: `the certificate ended ${day(at)}, ${span(-left)} ago` }
+  if (left < 0) return { text: 'ended', level: 'bad', title: `the certificate ended ${day(at)}, ${span(-left)} ago` }
   return { text: span(left), level: left < 7 * 864e5 ? 'bad' : left < 21 * 864e5 ? 'soon' : '', title: `the certificate ends ${day(at)}` }
 }
 

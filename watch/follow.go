@@ -34,7 +34,6 @@ func (w *Watch) follow(ctx context.Context) error {
 	if err != nil {
 		w.log.Warn("changes of the configuration are noticed within a minute only", "error", err)
 	}
-	last := w.now().sum
 	timer := time.NewTimer(0) // it may have changed since it was read
 	defer timer.Stop()
 	var since int64 // when the first thing was told since it was looked at; 0: nothing was
@@ -65,8 +64,10 @@ func (w *Watch) follow(ctx context.Context) error {
 		if err != nil {
 			continue // it is being replaced, or gone: what runs, runs
 		}
-		if sum := sha256.Sum256(data); sum != last {
-			last = sum
+		w.mu.Lock()
+		tried := w.tried // by whoever asked for it
+		w.mu.Unlock()
+		if sha256.Sum256(data) != tried {
 			_ = w.Reload(ctx) // which logs what is wrong
 		}
 	}

@@ -1,8 +1,10 @@
 package watch
 
 import (
+	"crypto/sha256"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -38,4 +40,24 @@ func TestFollowBusyFolder(t *testing.T) {
 	defer func() { close(stop); <-stopped }()
 	p.write("modules: {other: {probe: tcp}}\n")
 	p.until("reloaded", func() bool { return p.now().config.Module("other") != nil })
+}
+
+// TestToldOnce: a file that somebody had read, by a signal, say, is not read once more since it has changed.
+func TestToldOnce(t *testing.T) {
+	p := start(t, "modules: {port: {probe: tcp}, ping: {prober: icmp}}\n")
+	if log := p.log.String(); !strings.Contains(log, `msg="configuration taken"`) || !strings.Contains(log, "modules=2 jobs=0") || strings.Count(log, "no ICMP probe") != 1 {
+		t.Errorf("the first one: %s", log)
+	}
+	p.write("modules: 1\n")
+	if p.Reload(t.Context()) == nil {
+		t.Error("taken")
+	}
+	if p.tried != sha256.Sum256([]byte("modules: 1\n")) {
+		t.Error("what was tried is read once more")
+	}
+	p.write("modules: {other: {probe: tcp}}\n")
+	p.until("reloaded", func() bool { return p.now().config.Module("other") != nil })
+	if n := strings.Count(p.log.String(), "configuration refused"); n != 1 {
+		t.Errorf("told %d times", n)
+	}
 }

@@ -22,9 +22,8 @@ type loaded struct {
 	modules map[string]*modules.Module
 	export  *export // nil: no collector is told
 	at      time.Time
-	hash    string            // of what it says, for metrics
-	sum     [sha256.Size]byte // of the file
-	text    []byte            // of the file; nil: no worker is to read it
+	hash    string // of what it says, for metrics
+	text    []byte // of the file; nil: no worker is to read it
 }
 
 // fdReserve is for descriptors that are no connections: standard streams, listeners and who talks to them, files that are watched,
@@ -54,6 +53,9 @@ func (w *Watch) read(old *loaded) (*loaded, error) {
 	if err != nil {
 		return nil, err
 	}
+	w.mu.Lock()
+	w.tried = sha256.Sum256(text)
+	w.mu.Unlock()
 	l, err := w.readText(text, old)
 	if err == nil && w.fleet != nil {
 		l.text = text
@@ -75,7 +77,7 @@ func (w *Watch) readText(text []byte, old *loaded) (*loaded, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &loaded{config: c, modules: make(map[string]*modules.Module), at: w.clk.Wall(w.clk.Now()), sum: c.Sum}
+	l := &loaded{config: c, modules: make(map[string]*modules.Module), at: w.clk.Wall(w.clk.Now())}
 	now := func() time.Time { return w.clk.Wall(w.clk.Now()) }
 	for i := range c.Modules {
 		m, err := modules.Compile(&c.Modules[i], now)
@@ -158,7 +160,20 @@ func (w *Watch) applyLocked(ctx context.Context, l *loaded) error {
 	for _, warning := range l.config.Warnings {
 		w.config.Warnings = append(w.config.Warnings, warning.String())
 	}
+	if w.options.share == nil { // else the parent tells it
+		w.tellTaken(l.config)
+	}
 	return nil
+}
+
+// tellTaken tells the log of a configuration that runs from now on.
+func (w *Watch) tellTaken(c *config.Config) {
+	for _, warning := range c.Warnings {
+		w.log.Warn(warning.String(), "file", c.Name)
+	}
+	if !w.options.Once {
+		w.log.Info("configuration taken", "file", c.Name, "modules", len(c.Modules), "jobs", len(c.Jobs))
+	}
 }
 
 // work has the runner work by l, at once, and discovery look for its targets.

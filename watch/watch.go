@@ -11,6 +11,7 @@ package watch
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"log/slog"
 	"net"
@@ -80,6 +81,7 @@ type Watch struct {
 	current *loaded
 	config  web.Config // of current, and of the last load that failed
 	loads   loadCounts
+	tried   [sha256.Size]byte // of the file when it was last read, whatever came of it
 	ending  bool
 }
 

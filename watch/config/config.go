@@ -10,7 +10,6 @@
 package config
 
 import (
-	"crypto/sha256"
 	"fmt"
 	"io"
 	"net/netip"
@@ -60,8 +59,6 @@ type Config struct {
 	OTLP *OTLP `yaml:"otlp"`
 	// Warnings are what an operator should know of a file that was taken, in its order.
 	Warnings []Warning `yaml:"-"`
-	// Sum is the SHA-256 of what the file holds.
-	Sum [sha256.Size]byte `yaml:"-"`
 }
 
 // Job is targets that are asked in the same way and at the same pace.

@@ -2,7 +2,6 @@ package config
 
 import (
 	"cmp"
-	"crypto/sha256"
 	"fmt"
 	"maps"
 	"reflect"
@@ -21,7 +20,7 @@ func Parse(name string, data []byte) (*Config, error) {
 	r := &reader{
 		file: name, anchors: make(map[string]ast.Node), aliases: make(map[*ast.AliasNode]ast.Node), places: make(map[any]place),
 	}
-	c := &Config{Name: name, Sum: sha256.Sum256(data)}
+	c := &Config{Name: name}
 	c.setDefaults()
 	r.document(data, c)
 	if len(r.errs) > 0 {

@@ -25,7 +25,7 @@ func TestDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := &Config{
-		Name: "f.yml", Sum: got.Sum, History: 60, DNS: DNS{TTL: time.Minute},
+		Name: "f.yml", History: 60, DNS: DNS{TTL: time.Minute},
 		Modules: []Module{{Name: "web", Line: 1, Own: &Own{
 			Probe: "http", Timeout: 30 * time.Second, ConnectTimeout: 3500 * time.Millisecond, HandshakeTimeout: 5 * time.Second, ReadTimeout: 5 * time.Second,
 		}}},

@@ -49,6 +49,7 @@ func TestScripts(t *testing.T) {
 			"await":   scriptAwait,
 			"members": scriptMembers,
 			"holds":   scriptHolds,
+			"fetch":   scriptFetch,
 		},
 	})
 }

@@ -133,3 +133,29 @@ func (b *Breaker) Record(s *Settings, now int64, success bool) (changed bool) {
 func (b *Breaker) open(now int64, openFor time.Duration) {
 	*b = Breaker{state: Open, until: now + int64(openFor), openFor: openFor}
 }
+
+// Parts are a Breaker taken apart, for a process whose monotonic clock is another. A trial under way is not among them.
+type Parts struct {
+	Failed  uint64        // the window, the last outcome in the lowest bit: 1 failed
+	Left    time.Duration // while Open: how long until a trial is due; below zero if it is
+	OpenFor time.Duration
+	State   State
+}
+
+// Parts takes b apart at the moment now.
+func (b *Breaker) Parts(now int64) Parts {
+	p := Parts{Failed: b.failed, OpenFor: b.openFor, State: b.state}
+	if b.state == Open {
+		p.Left = time.Duration(b.until - now)
+	}
+	return p
+}
+
+// From puts a Breaker together at the moment now.
+func From(p Parts, now int64) Breaker {
+	b := Breaker{failed: p.Failed, openFor: p.OpenFor, state: p.State}
+	if b.state == Open {
+		b.until = max(now+int64(p.Left), 1)
+	}
+	return b
+}

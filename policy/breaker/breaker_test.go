@@ -158,3 +158,22 @@ func TestSize(t *testing.T) {
 		t.Errorf("a breaker takes %d bytes, want at most 32", n)
 	}
 }
+
+// TestParts moves a breaker to another clock in the middle of a play: it goes on as if nothing were.
+func TestParts(t *testing.T) {
+	for _, outcomes := range []string{"", "+-", "---", "+---"} {
+		var b Breaker
+		now := second
+		play(t, &b, &now, outcomes)
+		const later = 1000 * second
+		moved := From(b.Parts(now), now+later)
+		for d := int64(0); d < 12*second; d += second {
+			if got, want := moved.State(now+later+d), b.State(now+d); got != want {
+				t.Errorf("%q, after %d s: got %v, want %v", outcomes, d/second, got, want)
+			}
+		}
+		if moved.failed != b.failed || moved.openFor != b.openFor {
+			t.Errorf("%q: got %+v, want %+v", outcomes, moved, b)
+		}
+	}
+}

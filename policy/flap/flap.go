@@ -43,6 +43,12 @@ type Flap struct {
 // At is the Flap of a target that has just turned to s.
 func At(s State) Flap { return Flap{state: s} }
 
+// Restore is a Flap that is in s, and has seen run outcomes in a row that speak against it.
+func Restore(s State, run uint8) Flap { return Flap{state: s, run: run} }
+
+// Run is how many outcomes in a row speak against the state by now.
+func (f *Flap) Run() uint8 { return f.run }
+
 // State is the target's state.
 func (f *Flap) State() State { return f.state }
 

@@ -55,3 +55,15 @@ func TestCheck(t *testing.T) {
 		}
 	}
 }
+
+func TestRestore(t *testing.T) {
+	s := Settings{Rise: 1, Fall: 3}
+	var f Flap
+	for _, success := range []bool{true, false, false} {
+		f.Record(&s, success)
+	}
+	again := Restore(f.State(), f.Run())
+	if again != f || !again.Record(&s, false) || again.State() != Down {
+		t.Errorf("got %+v of %+v", again, f)
+	}
+}

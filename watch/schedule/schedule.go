@@ -86,6 +86,7 @@ type entry struct {
 type Schedule struct {
 	wheel   *timewheel.Wheel
 	epoch   int64 // the Unix epoch, by the monotonic clock
+	resumed int64 // turns before were kept from coming: none is missed that can still be taken
 	entries []entry
 	expired []uint32
 	skips   []Skip // of the last Due
@@ -135,6 +136,40 @@ func (s *Schedule) Hold(id uint32, until int64) {
 	s.arm(id, &s.entries[id], until)
 }
 
+// Epoch is where the turns are counted from, the Unix epoch, by the monotonic clock. The wall clock may say something else by now.
+func (s *Schedule) Epoch() int64 { return s.epoch }
+
+// Resume says that nobody could ask for turns until now: each target whose turn came meanwhile has one, however late, and only
+// those before that are missed.
+func (s *Schedule) Resume(now int64) { s.resumed = now }
+
+// Follow goes on at the moment now where another schedule stopped, whose epoch was epoch and which has handed out the turns
+// before from: the turns are those that it would have had, and those that came meanwhile are taken as Resume says.
+func (s *Schedule) Follow(epoch, from, now int64) {
+	s.epoch = epoch
+	s.Resume(now)
+	for id := range s.entries {
+		if e := &s.entries[id]; e.known {
+			s.arm(uint32(id), e, from)
+		}
+	}
+}
+
+// Running is how many turns of the target are not over.
+func (s *Schedule) Running(id uint32) int {
+	if !s.has(id) {
+		return 0
+	}
+	return int(s.entries[id].running)
+}
+
+// Began says that a turn of the target was begun elsewhere, and is running until Done.
+func (s *Schedule) Began(id uint32) {
+	if s.has(id) {
+		s.entries[id].running++
+	}
+}
+
 // Done says that what was begun with a turn of the target is over.
 func (s *Schedule) Done(id uint32) {
 	if s.has(id) && s.entries[id].running > 0 {
@@ -148,6 +183,9 @@ func (s *Schedule) Due(now int64, turns []Turn) []Turn {
 	for _, id := range s.expired {
 		e := &s.entries[id]
 		grace := min(e.interval/10, int64(MaxGrace))
+		if e.at <= s.resumed {
+			grace = e.interval - 1
+		}
 		late := now - e.at
 		missed, overlap := uint64(0), false
 		if late > grace && late >= e.interval { // the last of several
@@ -194,7 +232,7 @@ func (s *Schedule) arm(id uint32, e *entry, from int64) {
 	first := s.epoch + int64(phase)
 	// From the turn before on: its jitter may bring it behind from.
 	for base := first + (from-first)/e.interval*e.interval - e.interval; ; base += e.interval {
-		if e.at = base + e.jitterAt(base); e.at >= from {
+		if e.at = base + e.jitterAt(base-s.epoch); e.at >= from {
 			s.wheel.Set(id, e.at)
 			return
 		}
@@ -204,7 +242,8 @@ func (s *Schedule) arm(id uint32, e *entry, from int64) {
 // golden is 2^64 over the golden ratio: keys that differ in few bits are spread too (Knuth, TAOCP 3, 6.4).
 const golden = 0x9e3779b97f4a7c15
 
-// jitterAt is by how much later the turn comes that would be at base: drawn from the turn itself.
+// jitterAt is by how much later the turn comes that would be at base, since the Unix epoch: drawn from the turn itself, so that
+// a schedule that follows another draws the same.
 func (e *entry) jitterAt(base int64) int64 {
 	x := (e.key ^ uint64(base)) * golden // splitmix64's finalizer (Steele, Lea and Flood, OOPSLA 2014)
 	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9

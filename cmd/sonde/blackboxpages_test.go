@@ -78,6 +78,7 @@ func answerPage(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(w, strings.Repeat("hello ", 50_000))
 	case "silent":
 		<-r.Context().Done()
+		panic(http.ErrAbortHandler) // a return would be an answer, and who is about to leave might hear it
 	case "basic":
 		if user, password, _ := r.BasicAuth(); user != "u" || password != "p" {
 			w.WriteHeader(http.StatusUnauthorized)

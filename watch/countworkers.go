@@ -41,10 +41,10 @@ func CountWorkers(ctx context.Context, file string, want config.Workers) (int, e
 	return autoWorkers(kept, descriptors), nil
 }
 
-// autoWorkers is how many processes keep so many connections with so many descriptors each, 0 if one does. A tenth is left free: shares
-// are not quite equal, lists grow, and there are probes besides.
+// autoWorkers is how many processes keep so many connections with so many descriptors each, 0 if one does. A fifth is left free: the
+// runner leaves half of that to probes, shares are not quite equal, and lists grow.
 func autoWorkers(kept, descriptors int) int {
-	n := workers.Auto(kept, descriptors-descriptors/10)
+	n := workers.Auto(kept, descriptors-descriptors/5)
 	if n <= 1 {
 		return 0
 	}

@@ -27,6 +27,10 @@ const (
 // MaxGrace is the most by which a turn may be late and still be taken.
 const MaxGrace = time.Second
 
+// MaxRunning is how many turns of one target may be under way at once, where they may overlap: with the longest timeout and the
+// shortest interval there would be thousands.
+const MaxRunning = 64
+
 // Plan is when one target's turns are.
 type Plan struct {
 	// Key draws the phase: a hash of what names the target for good, such as its job and address.
@@ -35,7 +39,7 @@ type Plan struct {
 	Interval time.Duration
 	// Jitter is by how much a turn may come later than its phase says, drawn anew for each; less than Interval.
 	Jitter time.Duration
-	// Overlap lets a turn come while the one before is not over. Otherwise it is skipped, and counted.
+	// Overlap lets a turn come while those before are not over, MaxRunning of them at most. Otherwise it is skipped, and counted.
 	Overlap bool
 }
 
@@ -195,7 +199,7 @@ func (s *Schedule) Due(now int64, turns []Turn) []Turn {
 		switch {
 		case late > grace:
 			missed++
-		case e.running > 0 && !e.overlap:
+		case e.running > 0 && !e.overlap || e.running >= MaxRunning:
 			overlap = true
 			s.stats.Overlap++
 		default:

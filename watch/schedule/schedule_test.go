@@ -358,3 +358,19 @@ func TestSkips(t *testing.T) {
 		t.Errorf("a stall of 8 s: %+v, %+v", skips, s.Stats())
 	}
 }
+
+// TestMaxRunning: turns that may overlap do so up to a limit, whatever the timeout.
+func TestMaxRunning(t *testing.T) {
+	s := New(start, wall)
+	s.Set(0, Plan{Key: 1, Interval: time.Second, Overlap: true}, start)
+	taken := 0
+	play(t, s, start, start+500*second, onTime, func(Turn, int64) { taken++ })
+	if stats := s.Stats(); taken != MaxRunning || stats.Overlap < 400 {
+		t.Errorf("%d turns are under way, want %d; %d were left out", taken, MaxRunning, stats.Overlap)
+	}
+	s.Done(0)
+	play(t, s, start+500*second, start+510*second, onTime, func(Turn, int64) { taken++ })
+	if taken != MaxRunning+1 {
+		t.Errorf("%d turns, want one more when one is over", taken)
+	}
+}

@@ -87,6 +87,8 @@ func (t *Table) Set(id uint32, target *Target) {
 	t.jobs[r.job].Targets++
 	if !target.Keep {
 		r.kept = kept{}
+	} else {
+		r.breaker = breaker.Breaker{}
 	}
 	t.targets[id] = target
 	t.edition++
@@ -177,6 +179,9 @@ func (t *Table) Record(id uint32, res *Result, now int64) Change {
 	}
 	if r.flap.Record(&job.Settings.Flap, success) {
 		r.turned, c.To = res.At.UnixNano(), r.flap.State()
+	}
+	if t.targets[id].Keep {
+		return c // nobody asks its breaker whether to connect again
 	}
 	r.breaker.Record(&job.Settings.Breaker, now, success)
 	c.BreakerTo = r.breaker.State(now)

@@ -396,3 +396,20 @@ func TestAbove(t *testing.T) {
 		t.Errorf("above an hour: %d, want 1", got)
 	}
 }
+
+// TestBreakerOfKept: the breaker of a target that keeps a connection stays closed: nobody asks it whether to connect again.
+func TestBreakerOfKept(t *testing.T) {
+	table := New(time.Unix(0, 0), 1)
+	table.SetJob("j", JobSettings{Breaker: breaker.Settings{Window: 1, Failures: 1, OpenFor: time.Second, MaxOpenFor: time.Second}})
+	id := table.Add(&Target{Job: "j"})
+	if c := table.Record(id, bad(1), 1); c.BreakerTo != breaker.Open {
+		t.Fatalf("the breaker of a target that is asked is %v", c.BreakerTo)
+	}
+	table.Set(id, &Target{Job: "j", Keep: true})
+	for i := range 3 {
+		c := table.Record(id, bad(2+i), int64(2+i))
+		if c.BreakerFrom != breaker.Closed || c.BreakerTo != breaker.Closed || view(t, table, id).Breaker() != breaker.Closed {
+			t.Errorf("failure %d: the breaker is %v, then %v", i, c.BreakerFrom, c.BreakerTo)
+		}
+	}
+}

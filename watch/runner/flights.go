@@ -13,7 +13,7 @@ import (
 )
 
 // flight is one target that is being asked: from its turn to its result, hops and repetitions included; for a kept connection,
-// for as long as the target is watched. Its number is the id of its jobs.
+// for as long as the target is watched.
 //
 // The first three fields are read by the engine's loops while a job of the flight is theirs: between Offer and the outcome that
 // ends it the owner does not change them.
@@ -24,12 +24,14 @@ type flight struct {
 
 	use     use
 	stage   stage
+	life    uint32 // which flight of this number it is
 	row     uint32 // of the target that is watched; noRow: it is gone, or there is none
 	profile uint16
 	asked   *asked // who asked for it, where no schedule did
 	module  *modules.Module
 	due     int64          // when its turn came
 	first   int64          // moment of the first dial; 0: none yet
+	from    int64          // when the budget of the module that is asked began; 0: not yet
 	asks    int            // attempts whose dial was made
 	dns     time.Duration  // of the lookup before the dial that is next or under way
 	named   time.Duration  // of all lookups before the first dial: no lateness of ours
@@ -108,10 +110,18 @@ func (f *flights) take() (uint32, *flight) {
 
 // release lets a flight go.
 func (f *flights) release(id uint32) {
-	*f.at(id) = flight{}
+	fl := f.at(id)
+	*fl = flight{life: fl.life + 1}
 	f.idle = append(f.idle, id)
 	f.used--
 }
+
+// job is the id of the jobs of a flight. The flight's number is in its lower half; the upper half is another for each that bears the
+// number, so that an order to end a job that is over ends no other.
+func (f *flights) job(id uint32) uint64 { return uint64(f.at(id).life)<<32 | uint64(id) }
+
+// isNobodys reports that the target is gone, and nobody asked for it.
+func (f *flight) isNobodys() bool { return f.row == noRow && f.asked == nil }
 
 // each calls do with every flight that is in use.
 func (f *flights) each(do func(id uint32, fl *flight)) {

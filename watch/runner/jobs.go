@@ -1,6 +1,8 @@
 package runner
 
 import (
+	"maps"
+	"slices"
 	"time"
 
 	"sonde/policy/retry"
@@ -51,14 +53,14 @@ func (r *Runner) SetJob(j Job) {
 	}
 	was := old.Job
 	old.Job = j
-	now := r.clk.Now()
-	for key, row := range old.rows {
-		same := was.Keep == j.Keep && (!j.Keep || was.Module.Fingerprint == j.Module.Fingerprint && was.Heartbeat == j.Heartbeat)
-		if same && (j.Keep || was.Interval == j.Interval && was.Jitter == j.Jitter && was.Overlap == j.Overlap) {
-			continue
-		}
-		r.unwatch(row)
-		r.watch(now, row, key)
+	same := was.Keep == j.Keep
+	if j.Keep {
+		same = same && was.Module.Fingerprint == j.Module.Fingerprint && was.Heartbeat == j.Heartbeat
+	} else { // turns may be held since the breaker is open that there was
+		same = same && was.Interval == j.Interval && was.Jitter == j.Jitter && was.Overlap == j.Overlap && was.Settings.Breaker == j.Settings.Breaker
+	}
+	if !same {
+		r.watchAnew(slices.Collect(maps.Values(old.rows)))
 	}
 }
 
@@ -88,12 +90,15 @@ func (r *Runner) SetTargets(name string, targets []Target) {
 	}
 	now := r.clk.Now()
 	rows := make(map[uint64]uint32, len(targets))
+	var anew []uint32
 	for i := range targets {
 		t := &targets[i]
 		row, known := j.rows[t.Key]
 		if known {
 			delete(j.rows, t.Key)
-			r.change(now, row, t)
+			if r.change(row, t) {
+				anew = append(anew, row)
+			}
 		} else {
 			row = r.options.Table.Add(t.About)
 			for int(row) >= len(r.watched) {
@@ -107,26 +112,25 @@ func (r *Runner) SetTargets(name string, targets []Target) {
 	gone := j.rows
 	j.rows = rows
 	r.forget(gone)
+	r.watchAnew(anew)
 }
 
-// change takes what is said of a target that is watched already.
-func (r *Runner) change(now int64, row uint32, t *Target) {
+// change takes what is said of a target that is watched already. It reports whether the connection that is kept is to another now.
+func (r *Runner) change(row uint32, t *Target) (anew bool) {
 	w := &r.watched[row]
 	r.options.Table.Set(row, t.About)
-	if w.target == t.Entry {
-		return
-	}
+	was := w.target
+	was.Tag = t.Entry.Tag // no peer sees it
 	w.target = t.Entry
-	if w.job.Keep {
-		r.unwatch(row)
-		r.watch(now, row, t.Key)
-	}
+	return w.job.Keep && was != t.Entry
 }
 
 // watch has the turns of a target come, or its connection kept.
 func (r *Runner) watch(now int64, row uint32, key uint64) {
 	j := r.watched[row].job
 	switch {
+	case r.stopped:
+		return
 	case r.options.Once:
 		r.turn(now, schedule.Turn{ID: row, Due: now})
 		return
@@ -137,14 +141,23 @@ func (r *Runner) watch(now int64, row uint32, key uint64) {
 	r.schedule.Set(row, schedule.Plan{Key: key, Interval: j.Interval, Jitter: j.Jitter, Overlap: j.Overlap}, now)
 }
 
-// unwatch ends what watch began.
-func (r *Runner) unwatch(row uint32) {
-	w := &r.watched[row]
-	if w.kept != noFlight {
-		r.orphan(map[uint32]bool{row: true})
-		return
+// watchAnew has rows watched as their jobs and targets say now. A probe that is under way goes on; a connection that is kept ends.
+func (r *Runner) watchAnew(rows []uint32) {
+	var ended []uint32
+	for _, row := range rows {
+		w := &r.watched[row]
+		if w.kept != noFlight {
+			ended = append(ended, w.kept)
+		}
+		if w.job.Keep {
+			r.schedule.Remove(row)
+		}
 	}
-	r.schedule.Remove(row)
+	r.orphan(ended)
+	now := r.clk.Now()
+	for _, row := range rows {
+		r.watch(now, row, r.watched[row].key)
+	}
 }
 
 // forget lets rows go. A probe that is under way is ended, and nobody hears of it.
@@ -156,7 +169,13 @@ func (r *Runner) forget(rows map[uint64]uint32) {
 	for _, row := range rows {
 		gone[row] = true
 	}
-	r.orphan(gone)
+	var under []uint32
+	r.flights.each(func(id uint32, f *flight) {
+		if f.row != noRow && gone[f.row] {
+			under = append(under, id)
+		}
+	})
+	r.orphan(under)
 	for _, row := range rows {
 		r.schedule.Remove(row)
 		r.options.Table.Remove(row)
@@ -164,13 +183,11 @@ func (r *Runner) forget(rows map[uint64]uint32) {
 	}
 }
 
-// orphan has the flights of rows be nobody's, and ends their connections.
-func (r *Runner) orphan(rows map[uint32]bool) {
-	var ended []uint64
-	r.flights.each(func(id uint32, f *flight) {
-		if f.row == noRow || !rows[f.row] {
-			return
-		}
+// orphan has flights be nobody's, and ends their connections.
+func (r *Runner) orphan(flights []uint32) {
+	var jobs []uint64
+	for _, id := range flights {
+		f := r.flights.at(id)
 		if f.use == kept {
 			r.watched[f.row].kept = noFlight
 			if f.stood {
@@ -183,10 +200,8 @@ func (r *Runner) orphan(rows map[uint32]bool) {
 			r.waits.Cancel(id)
 			r.flights.release(id)
 		case inEngine:
-			ended = append(ended, uint64(id))
+			jobs = append(jobs, r.flights.job(id))
 		}
-	})
-	if len(ended) > 0 {
-		r.engine.End(ended)
 	}
+	r.end(jobs)
 }

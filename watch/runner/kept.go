@@ -53,9 +53,26 @@ func (r *Runner) unconnected(now int64, id uint32, f *flight, res *track.Result)
 		}
 	}
 	f.drops++
-	f.asks, f.first, f.again = 0, 0, true
-	r.wait(id, f, now+int64(max(r.watched[f.row].job.Retries.Delayed(r.rng, f.drops), tick)))
-	r.record(now, f.row, res)
+	f.asks, f.first, f.from, f.again = 0, 0, 0, true
+	row := f.row
+	if r.stopped {
+		r.abandon(now, id)
+	} else {
+		r.wait(id, f, now+int64(max(r.watched[row].job.Retries.Delayed(r.rng, f.drops), tick)))
+	}
+	r.record(now, row, res)
+}
+
+// keepRoom is how many connections may be kept. A tenth is left for probes, which would wait for ever otherwise.
+func (r *Runner) keepRoom() int { return r.room - r.room/10 }
+
+// tellFull tells, once until half of them are gone, that not all connections can be kept.
+func (r *Runner) tellFull() {
+	if !r.toldFull {
+		r.toldFull = true
+		r.log.Warn("more connections are to be kept than this process can have; raise the limit of open files, or share them among workers",
+			"kept", r.keeping, "limit", r.keepRoom())
+	}
 }
 
 // causeOf says who ended a kept connection, and how.

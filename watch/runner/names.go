@@ -28,29 +28,53 @@ type answer struct {
 // names looks up names for the owner, who never waits: it leaves lookups, and finds answers later. What waits is as much as there
 // are flights.
 type names struct {
-	kept, fresh *target.Resolver
+	kept, fresh asking
 	ready       chan struct{} // holds a token when there are answers
 
 	mu      sync.Mutex
-	asked   []lookup
 	answers []answer
-	more    chan struct{} // holds a token when there are lookups
-	over    chan struct{} // closed when the goroutine has ended
+}
+
+// asking are the lookups of one resolver. Each has its own queue: what somebody waits for does not stand behind a thousand names of
+// the schedule whose server is dead.
+type asking struct {
+	resolver *target.Resolver
+	over     chan struct{} // closed when run has ended
+
+	mu   sync.Mutex
+	list []lookup
+	more chan struct{} // holds a token when there are lookups
+}
+
+func newAsking(o target.ResolverOptions) asking {
+	return asking{resolver: target.NewResolver(o), more: make(chan struct{}, 1), over: make(chan struct{})}
 }
 
 func newNames(o target.ResolverOptions) *names {
-	n := &names{kept: target.NewResolver(o), ready: make(chan struct{}, 1), more: make(chan struct{}, 1), over: make(chan struct{})}
+	n := &names{kept: newAsking(o), ready: make(chan struct{}, 1)}
 	o.CacheSize = -1
-	n.fresh = target.NewResolver(o)
+	n.fresh = newAsking(o)
 	return n
+}
+
+// cached is what is known of a name already.
+func (n *names) cached(l *lookup) (addrs []netip.Addr, ok bool, err error) {
+	if l.fresh {
+		return nil, false, nil
+	}
+	return n.kept.resolver.Cached(l.host, l.family)
 }
 
 // ask leaves a lookup.
 func (n *names) ask(l lookup) {
-	n.mu.Lock()
-	n.asked = append(n.asked, l)
-	n.mu.Unlock()
-	signal(n.more)
+	a := &n.kept
+	if l.fresh {
+		a = &n.fresh
+	}
+	a.mu.Lock()
+	a.list = append(a.list, l)
+	a.mu.Unlock()
+	signal(a.more)
 }
 
 // take appends the answers that are there.
@@ -63,32 +87,35 @@ func (n *names) take(to []answer) []answer {
 	return to
 }
 
-// run hands lookups to the resolvers, which may have it wait, until ctx ends.
+// run hands lookups to the resolvers until ctx ends.
 func (n *names) run(ctx context.Context) {
-	defer close(n.over)
+	go n.kept.run(ctx, n)
+	go n.fresh.run(ctx, n)
+}
+
+// run hands lookups to the resolver, which may have it wait.
+func (a *asking) run(ctx context.Context, n *names) {
+	defer close(a.over)
 	var batch []lookup
 	for {
-		n.mu.Lock()
-		batch = append(batch[:0], n.asked...)
-		clear(n.asked)
-		n.asked = n.asked[:0]
-		n.mu.Unlock()
+		a.mu.Lock()
+		batch = append(batch[:0], a.list...)
+		clear(a.list)
+		a.list = a.list[:0]
+		a.mu.Unlock()
 		for _, l := range batch {
-			n.submit(ctx, l)
+			n.submit(ctx, a.resolver, l)
 		}
+		clear(batch)
 		select {
-		case <-n.more:
+		case <-a.more:
 		case <-ctx.Done():
 			return
 		}
 	}
 }
 
-func (n *names) submit(ctx context.Context, l lookup) {
-	r := n.kept
-	if l.fresh {
-		r = n.fresh
-	}
+func (n *names) submit(ctx context.Context, r *target.Resolver, l lookup) {
 	done := func(addrs []netip.Addr, took time.Duration, err error) {
 		n.mu.Lock()
 		n.answers = append(n.answers, answer{l.flight, addrs, took, err})
@@ -100,11 +127,12 @@ func (n *names) submit(ctx context.Context, l lookup) {
 	}
 }
 
-// close ends what run left, once that has returned.
+// close ends what is under way, once run's context has ended.
 func (n *names) close() {
-	<-n.over
-	n.kept.Close()
-	n.fresh.Close()
+	for _, a := range []*asking{&n.kept, &n.fresh} {
+		<-a.over
+		a.resolver.Close()
+	}
 }
 
 // signal puts a token into a channel of capacity one, if there is none.

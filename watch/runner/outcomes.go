@@ -21,14 +21,24 @@ func (r *Runner) land(now int64, o *engine.Outcome) {
 		}
 	}
 	r.profiles.release(f.profile)
+	if f.use == kept {
+		if r.keeping--; r.keeping <= r.keepRoom()/2 {
+			r.toldFull = false
+		}
+	} else {
+		r.probing--
+	}
 	f.stage = atRest
+	if o.DialedAt != 0 && f.from == 0 {
+		f.from = o.DialedAt
+	}
 	if o.DialedAt != 0 && f.first == 0 {
 		f.first = o.DialedAt
 	}
 	if o.DialedAt != 0 && len(f.hops) == 0 {
 		f.asks++
 	}
-	if o.Cause == engine.NotDialed || o.Cause == engine.Cancelled {
+	if o.Cause == engine.NotDialed || o.Cause == engine.Cancelled || f.isNobodys() {
 		r.abandon(now, id)
 		return
 	}
@@ -146,10 +156,6 @@ func (r *Runner) fail(now int64, id uint32, f *flight, status report.Status, sid
 
 // judge decides whether a result stands, or whether the target is asked once more: the same way, or by its module's fallback.
 func (r *Runner) judge(now int64, id uint32, f *flight, res *track.Result) {
-	if f.row == noRow && f.asked == nil {
-		r.abandon(now, id) // the target is gone
-		return
-	}
 	if f.use == kept {
 		r.unconnected(now, id, f, res)
 		return
@@ -166,7 +172,7 @@ func (r *Runner) judge(now int64, id uint32, f *flight, res *track.Result) {
 		}
 		if fallback := r.watched[f.row].job.Fallback; fallback != nil && f.failed == nil {
 			kept := *res
-			f.failed, f.module = &kept, fallback
+			f.failed, f.module, f.from = &kept, fallback, 0 // it has its own time
 			r.begin(now, id, f)
 			return
 		}
@@ -220,7 +226,7 @@ func (r *Runner) record(now int64, row uint32, res *track.Result) {
 	if r.options.Told != nil {
 		r.options.Told(row, res)
 	}
-	if r.options.Changed != nil && change.From != change.To || change.BreakerFrom != change.BreakerTo {
+	if r.options.Changed != nil && (change.From != change.To || change.BreakerFrom != change.BreakerTo) {
 		r.options.Changed(row, change, res)
 	}
 }

@@ -31,8 +31,8 @@ import (
 type Options struct {
 	// Table has the targets; it is the Runner's from New on. Not nil.
 	Table *track.Table
-	// Connections is how many probes may be in flight and connections kept; Descriptors how many sockets may be open. Loops is
-	// the number of event loops. All as engine.Config has them.
+	// Descriptors is how many sockets may be open, of which kept connections take nine tenths at most; default 1000. Connections is
+	// how many probes may be in flight, without what is kept; default Descriptors. Loops is as engine.Config has it.
 	Connections, Descriptors, Loops int
 	// Names is how names are resolved.
 	Names target.ResolverOptions
@@ -68,8 +68,14 @@ type Runner struct {
 
 	visits  chan func()
 	over    chan struct{} // closed when Run returns
-	pending []engine.Job  // that the engine had no room for
+	pending []engine.Job  // probes that there was no room for
+	keeps   []engine.Job  // the same for connections to be kept
+	probing int           // probes that wait in pending or are the engine's
+	keeping int           // likewise, connections that are kept or to be
+	room    int           // how many there may be of both
 	stopped bool          // no turn comes any more
+	// toldFull says that the log knows that more connections are to be kept than can be.
+	toldFull bool
 
 	turns    []schedule.Turn
 	outcomes []engine.Outcome
@@ -139,9 +145,15 @@ func New(o Options) (*Runner, error) {
 	if r.log == nil {
 		r.log = slog.New(slog.DiscardHandler)
 	}
+	if r.room = o.Descriptors; r.room == 0 {
+		r.room = 1000
+	}
+	if r.options.Connections == 0 {
+		r.options.Connections = r.room
+	}
 	var err error
 	r.engine, err = engine.New(engine.Config{
-		Loops: o.Loops, Connections: o.Connections, Descriptors: o.Descriptors, Clock: r.clk, Log: r.log, DrainLimit: o.Drain,
+		Loops: o.Loops, Connections: r.room, Descriptors: o.Descriptors, Clock: r.clk, Log: r.log, DrainLimit: o.Drain,
 		Profiles: []engine.Profile{{Dialogue: dialogue{r.flights}}},
 	})
 	if err != nil {
@@ -161,7 +173,7 @@ func New(o Options) (*Runner, error) {
 func (r *Runner) Run(ctx context.Context) error {
 	defer close(r.over)
 	looking, stopLooking := context.WithCancel(context.Background())
-	go r.names.run(looking)
+	r.names.run(looking)
 	defer func() {
 		stopLooking()
 		r.names.close()
@@ -236,28 +248,61 @@ func (r *Runner) next() (at int64, ok bool) {
 			at, ok = turn, true
 		}
 	}
-	if len(r.pending) > 0 { // there is room as soon as a loop has looked
+	if len(r.keeps) > 0 || r.free() > 0 && len(r.pending) > 0 { // the engine has room as soon as a loop has looked
 		return r.clk.Now(), true
 	}
 	return at, ok
 }
 
-// offer hands jobs to the engine, as many as it has room for.
+// free is how many probes more the engine may be given.
+func (r *Runner) free() int { return r.options.Connections - (r.probing - len(r.pending)) }
+
+// offer hands jobs to the engine, as many as there is room for.
 func (r *Runner) offer() {
-	if len(r.pending) == 0 {
-		return
+	r.keeps = r.hand(r.keeps, len(r.keeps))
+	r.pending = r.hand(r.pending, min(r.free(), len(r.pending)))
+}
+
+// hand gives the first so many jobs to the engine, and returns those that are left.
+func (r *Runner) hand(jobs []engine.Job, most int) (left []engine.Job) {
+	if most <= 0 {
+		return jobs
 	}
-	n, err := r.engine.Offer(r.pending)
-	r.pending = append(r.pending[:0], r.pending[n:]...)
+	n, err := r.engine.Offer(jobs[:most])
+	left = append(jobs[:0], jobs[n:]...)
 	if err == nil {
-		return
+		return left
 	}
 	// It was stopped, by us or since a loop has failed: nothing is dialled any more.
-	late := r.pending
-	r.pending = nil
-	for _, j := range late {
-		r.land(r.clk.Now(), &engine.Outcome{ID: j.ID, Cause: engine.NotDialed})
+	now := r.clk.Now()
+	for _, j := range left {
+		r.land(now, &engine.Outcome{ID: j.ID, Cause: engine.NotDialed})
 	}
+	return nil
+}
+
+// end has jobs come to their end, wherever they are. They land as Cancelled, or as NotDialed.
+func (r *Runner) end(jobs []uint64) {
+	if len(jobs) == 0 {
+		return
+	}
+	set := make(map[uint64]bool, len(jobs))
+	for _, id := range jobs {
+		set[id] = true
+	}
+	now := r.clk.Now()
+	for _, list := range []*[]engine.Job{&r.pending, &r.keeps} { // which the engine knows nothing of
+		rest := (*list)[:0]
+		for _, j := range *list {
+			if set[j.ID] {
+				r.land(now, &engine.Outcome{ID: j.ID, Cause: engine.NotDialed})
+			} else {
+				rest = append(rest, j)
+			}
+		}
+		*list = rest
+	}
+	r.engine.End(jobs)
 }
 
 // stop has no turn come any more, and ends what only waits.

@@ -63,9 +63,11 @@ func (p *play) end() {
 		p.t.Errorf("Run: %v", err)
 	}
 	p.done <- nil
-	if p.flights.used != 0 && !p.leftNaming() {
-		p.flights.each(func(id uint32, f *flight) { p.t.Errorf("flight %d is left: use %d, stage %d", id, f.use, f.stage) })
-	}
+	p.flights.each(func(id uint32, f *flight) {
+		if f.stage != naming { // nobody waits for a name at the end
+			p.t.Errorf("flight %d is left: use %d, stage %d", id, f.use, f.stage)
+		}
+	})
 	for i, users := range p.profiles.users {
 		if users != 0 {
 			p.t.Errorf("profile %d has %d users", i, users)
@@ -74,13 +76,6 @@ func (p *play) end() {
 	if s := p.engine.Stats(); s.Opened != s.Closed || s.Illegal != 0 {
 		p.t.Errorf("%d sockets were opened and %d closed, %d illegal changes of state", s.Opened, s.Closed, s.Illegal)
 	}
-}
-
-// leftNaming reports whether all flights that are left wait for a name: nobody waits for those at the end.
-func (p *play) leftNaming() bool {
-	all := true
-	p.flights.each(func(_ uint32, f *flight) { all = all && f.stage == naming })
-	return all
 }
 
 // do has the owner do it.

@@ -2,6 +2,7 @@ package runner
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
 	"time"
 
@@ -64,11 +65,9 @@ func (r *Runner) lead(now int64, id uint32, f *flight) {
 	}
 	f.stage = naming
 	l := lookup{id, f.target.Domain, f.module.Family, f.use == request}
-	if !l.fresh {
-		if addrs, ok, err := r.names.kept.Cached(l.host, l.family); ok {
-			r.named(now, &answer{id, addrs, 0, err})
-			return
-		}
+	if addrs, ok, err := r.names.cached(&l); ok {
+		r.named(now, &answer{id, addrs, 0, err})
+		return
 	}
 	r.names.ask(l)
 }
@@ -85,7 +84,7 @@ func (r *Runner) named(now int64, a *answer) {
 	f := r.flights.at(a.flight)
 	f.stage = atRest
 	switch {
-	case r.stopped:
+	case r.stopped, f.isNobodys():
 		r.abandon(now, a.flight)
 		return
 	case errors.Is(a.err, target.ErrNameNotFound) && f.module.AnyFamily && f.module.Family != target.AnyFamily && f.dns < 0:
@@ -138,15 +137,27 @@ func (r *Runner) dial(now int64, id uint32, f *flight) {
 		r.fail(now, id, f, report.InvalidInput, report.SideLocal, err.Error())
 		return
 	}
+	if f.use == kept && r.keeping >= r.keepRoom() {
+		r.tellFull()
+		r.fail(now, id, f, report.LocalFDLimit, report.SideLocal, fmt.Sprintf("%d connections are kept, and no more can be", r.keeping))
+		return
+	}
 	profile, err := r.profiles.take(r.mannerOf(f))
 	if err != nil {
 		r.fail(now, id, f, report.LocalError, report.SideLocal, err.Error())
 		return
 	}
 	f.profile, f.stage = profile, inEngine
-	r.pending = append(r.pending, engine.Job{
-		ID: uint64(id), Remote: socket.AddrFrom(netip.AddrPortFrom(addr, f.target.Port), zone), Profile: profile, Budget: f.left(now),
-	})
+	j := engine.Job{
+		ID: r.flights.job(id), Remote: socket.AddrFrom(netip.AddrPortFrom(addr, f.target.Port), zone), Profile: profile, Budget: f.left(now),
+	}
+	if f.use == kept {
+		r.keeping++
+		r.keeps = append(r.keeps, j)
+		return
+	}
+	r.probing++
+	r.pending = append(r.pending, j)
 }
 
 // wait has the flight go on at a moment.
@@ -178,7 +189,7 @@ func (r *Runner) mannerOf(f *flight) manner {
 	return m
 }
 
-// budget is the whole time that the flight has from its first dial; 0: no limit.
+// budget is the whole time that the flight has from the first dial of its module; 0: no limit.
 func (f *flight) budget() time.Duration {
 	if f.asked != nil {
 		return f.asked.timeout
@@ -192,8 +203,8 @@ func (f *flight) left(now int64) time.Duration {
 	if budget <= 0 {
 		return 0
 	}
-	if f.first != 0 {
-		budget -= time.Duration(now - f.first)
+	if f.from != 0 {
+		budget -= time.Duration(now - f.from)
 	}
 	return max(budget, tick)
 }

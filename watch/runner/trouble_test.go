@@ -201,9 +201,9 @@ func TestFallbackHasItsTime(t *testing.T) {
 	}
 	p := start(t, Options{})
 	j := fast("j", plain(unanswered(t)))
-	j.Module.Timeout = 10 * time.Millisecond
 	j.Fallback = plain(says)
 	j.Fallback.Name = "slow"
+	j.Module.Timeout, j.Fallback.Timeout = time.Second, time.Second
 	p.do(func() {
 		p.SetJob(j)
 		p.SetTargets("j", targets("j", netip.MustParseAddrPort(l.Addr().String())))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -191,6 +192,7 @@ func TestFallbackHasItsTime(t *testing.T) {
 			}
 			time.AfterFunc(50*time.Millisecond, func() {
 				_, _ = c.Write([]byte("here\n"))
+				_, _ = io.Copy(io.Discard, c) // until we close
 				c.Close()
 			})
 		}

@@ -190,11 +190,15 @@ func TestFallbackHasItsTime(t *testing.T) {
 			if err != nil {
 				return
 			}
-			time.AfterFunc(50*time.Millisecond, func() {
-				_, _ = c.Write([]byte("here\n"))
+			go func() {
+				_ = c.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
+				if n, _ := c.Read(make([]byte, 2)); n == 0 { // who says something hears nothing
+					_, _ = c.Write([]byte("here\n"))
+				}
+				_ = c.SetReadDeadline(time.Time{})
 				_, _ = io.Copy(io.Discard, c) // until we close
 				c.Close()
-			})
+			}()
 		}
 	}()
 	says, err := (banner.Probe{}).Configure(probes.Options{})

@@ -20,6 +20,10 @@ type Clock interface {
 // is for one purpose: how long ago something was that the kernel tells by this clock.
 func RealTime() int64 { return time.Now().UnixNano() }
 
+// Deadline is the moment so long from now for package net, which looks at the wall clock where a Time is of that alone: after a step
+// of it, a deadline made by [Clock].Wall would have passed already, or come hours later. This one has a reading of the monotonic clock.
+func Deadline(in time.Duration) time.Time { return time.Now().Add(in) }
+
 // System is the machine's clock (CLOCK_MONOTONIC, see clock_gettime(2)).
 type System struct{ start time.Time }
 

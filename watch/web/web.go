@@ -172,5 +172,5 @@ func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 // limitAnswer gives the peer so long to take the answer.
 func (s *Server) limitAnswer(w http.ResponseWriter, limit time.Duration) {
 	// A writer without deadlines is a test's.
-	_ = http.NewResponseController(w).SetWriteDeadline(s.clock.Wall(s.clock.Now() + int64(limit)))
+	_ = http.NewResponseController(w).SetWriteDeadline(clock.Deadline(limit))
 }

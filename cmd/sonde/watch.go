@@ -179,19 +179,15 @@ func (o *watchOptions) serve(ctx context.Context) error {
 	if len(o.listen) == 0 {
 		o.listen = []string{defaultListen}
 	}
-	var listeners []net.Listener
+	listeners, err := listenAll(o.listen)
+	if err != nil {
+		return err
+	}
 	defer func() {
 		for _, l := range listeners {
 			l.Close() // again, if it was served
 		}
 	}()
-	for _, addr := range o.listen {
-		l, err := net.Listen("tcp", addr)
-		if err != nil {
-			return fmt.Errorf("--listen %s: %w", addr, err)
-		}
-		listeners = append(listeners, l)
-	}
 	if o.pprof {
 		runtime.MemProfileRate = 512 << 10 // the runtime's own, which other commands do without
 	}
@@ -210,7 +206,7 @@ func (o *watchOptions) serve(ctx context.Context) error {
 	if err != nil {
 		return o.told(err)
 	}
-	ctx, stop := stopForGood(ctx)
+	ctx, stop := o.stopForGood(ctx)
 	told := make(chan struct{})
 	go func() {
 		defer close(told)
@@ -225,8 +221,12 @@ func (o *watchOptions) serve(ctx context.Context) error {
 
 // ready tells that the watch runs: a person, and systemd (sd_notify(3), Type=notify).
 func (o *watchOptions) ready(listeners []net.Listener) {
+	scheme := "http"
+	if web.HasTLS(o.webConfig) {
+		scheme = "https"
+	}
 	for _, l := range listeners {
-		o.p.stderr.note("watching; http://%s/", l.Addr())
+		o.p.stderr.note("watching; %s://%s/", scheme, l.Addr())
 	}
 	tellManager(daemon.SdNotifyReady)
 }
@@ -253,9 +253,14 @@ func (o *watchOptions) reload(ctx context.Context, w *watch.Watch) {
 }
 
 // stopForGood returns a context that ends at SIGINT or SIGTERM; a second one ends the process.
-func stopForGood(ctx context.Context) (context.Context, context.CancelFunc) {
+func (o *watchOptions) stopForGood(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // from here on a signal does what it does by itself
+	context.AfterFunc(ctx, func() {
+		stop()                                                  // from here on a signal does what it does by itself
+		if why := context.Cause(ctx); why != context.Canceled { //nolint:errorlint // a signal is one, too, and no other
+			o.p.stderr.note("ending: %v; once more to end at once", why)
+		}
+	})
 	return ctx, stop
 }
 

@@ -10,7 +10,7 @@ import (
 	"sonde/internal/clock"
 )
 
-// seldom is a handler of log records that passes each one on once a minute at most: what goes wrong with one request goes wrong
+// seldom is a handler of log records that passes each warning and error on once a minute at most: what goes wrong with one request goes wrong
 // with the next. Two are the same if they differ only in digits, such as those of a port.
 type seldom struct {
 	slog.Handler
@@ -33,6 +33,11 @@ type seldomState struct {
 
 func newSeldom(to slog.Handler, c clock.Clock) slog.Handler {
 	return seldom{to, &seldomState{clock: c, told: map[string]bool{}}}
+}
+
+// Enabled implements slog.Handler. What goes well, such as that it listens, is told by who opened the listeners.
+func (s seldom) Enabled(ctx context.Context, level slog.Level) bool {
+	return level >= slog.LevelWarn && s.Handler.Enabled(ctx, level)
 }
 
 // Handle implements slog.Handler.

@@ -24,9 +24,11 @@ import (
 	"net"
 	"net/http"
 	"net/http/pprof"
+	"os"
 	"sync"
 	"time"
 
+	"github.com/goccy/go-yaml"
 	toolkit "github.com/prometheus/exporter-toolkit/web"
 
 	"sonde/internal/clock"
@@ -97,6 +99,15 @@ func New(b Backend, opt Options) *Server {
 
 // CheckConfig says what is wrong with a file that is to be Options.ConfigFile.
 func CheckConfig(file string) error { return toolkit.Validate(file) }
+
+// HasTLS reports whether a file that is Options.ConfigFile has TLS spoken.
+func HasTLS(file string) bool {
+	text, err := os.ReadFile(file)
+	var says struct {
+		TLS map[string]any `yaml:"tls_server_config"`
+	}
+	return file != "" && err == nil && yaml.Unmarshal(text, &says) == nil && len(says.TLS) > 0
+}
 
 // Handler answers everything but what ConfigFile adds.
 func (s *Server) Handler() http.Handler {

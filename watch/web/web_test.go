@@ -185,6 +185,9 @@ basic_auth_users:
 	if err := web.CheckConfig(file); err != nil {
 		t.Fatal(err)
 	}
+	if !web.HasTLS(file) || web.HasTLS("") || web.HasTLS(filepath.Join(dir, "ca.pem")) {
+		t.Error("TLS is told where it is not spoken, or not where it is")
+	}
 	url, _ := serve(t, newFake(t, 10), web.Options{ConfigFile: file})
 	url = strings.Replace(url, "http:", "https:", 1)
 	get := func(certificates []tls.Certificate, user, password string) (int, error) {

@@ -46,7 +46,11 @@ func (d *Discovery) note(r reading) {
 	status.Failures++
 	// Of files another error is another fault; of a server that is down it may be another each time.
 	if was == "" || s.kind != kindHTTPSD && was != status.Error {
-		d.options.Log.Warn("targets of the job " + status.Job + ": " + s.kind + " " + status.Name + ", of which the last list stays: " + status.Error)
+		stays := ""
+		if !status.LastSuccess.IsZero() {
+			stays = ", of which the last list stays"
+		}
+		d.options.Log.Warn("targets of the job " + status.Job + ": " + s.kind + " " + status.Name + stays + ": " + status.Error)
 	}
 }
 

@@ -1,5 +1,5 @@
 // One target, looked at closely; the list of failures; how sonde itself is.
-import { el, named, shape, micros, span, ago, clockTime, day, side, cert, part, count, plural } from './words.js'
+import { el, named, shape, micros, span, ago, clockTime, day, side, cause, cert, part, count, plural } from './words.js'
 import { chart } from './draw.js'
 
 // fact is a line of a list of facts, if there is something to say.
@@ -17,7 +17,7 @@ export function detail(panel, { target: t, limits, points, failures, p50_us, p99
     el('div', { class: 'body' },
       el('section', {}, el('h3', {}, 'Latency', el('small', {}, legend(points, p50_us, p99_us))), chart(points, { p50_us, p99_us, limit: limit.total_us, now }),
         el('p', { class: 'key', 'aria-hidden': 'true' }, el('i', { class: 'connect' }), 'connect', el('i', { class: 'tls' }), 'TLS', el('i', { class: 'total' }), 'total', el('i', { class: 'fell' }), 'failed')),
-      el('section', {}, el('h3', {}, 'Last probe', el('small', {}, t.last ? ago(t.last.at, now) : 'none yet')), phases(t.last ?? {}, limit)),
+      el('section', {}, el('h3', {}, t.kept ? 'Last connect' : 'Last probe', el('small', {}, t.last ? ago(t.last.at, now) : 'none yet')), phases(t.last ?? {}, limit)),
       el('section', {}, el('h3', {}, 'What is known'), el('dl', {}, ...facts(t, now))),
       el('section', {}, el('h3', {}, 'Last failures'), failures.length ? failureList(failures, now, false) : el('p', { class: 'none' }, 'none that is remembered'))))
 }
@@ -53,13 +53,13 @@ function facts(t, now) {
   const c = cert(t.cert_expiry, now)
   const k = t.kept
   return [
-    ...fact('Job', t.job), ...fact('Module', t.module), ...fact('Address', t.address), ...fact('Every', span(t.interval_ms)),
+    ...fact('Job', t.job), ...fact('Module', t.module), ...fact('Address', t.address), ...fact(k ? 'Heartbeat' : 'Every', k ? `every ${span(t.interval_ms)}` : span(t.interval_ms)),
     ...fact('Probes', `${count(t.probes)}, ${count(t.failures)} failed${t.failures_in_a_row ? `, the last ${count(t.failures_in_a_row)} in a row` : ''}`),
-    ...fact('Last good', t.last_good ? `${clockTime(t.last_good, now)}, ${ago(t.last_good, now)}` : 'never'),
+    ...(k?.up ? [] : fact('Last good', t.last_good ? `${clockTime(t.last_good, now)}, ${ago(t.last_good, now)}` : 'never')),
     ...fact('HTTP', t.http_status ? String(t.http_status) : ''), ...fact('TLS', t.tls_version),
     ...(t.cert_expiry ? fact('Certificate', el('span', { 'data-level': c.level }, c.level === 'bad' && c.text === 'ended' ? `ended ${day(t.cert_expiry)}` : `ends ${day(t.cert_expiry)}, in ${c.text}`)) : []),
     ...fact('Breaker', t.breaker === 'closed' ? 'closed' : el('span', { class: 'broken' }, shape('breaker-open'), t.breaker + (t.breaker_until > now ? `, next try in ${span(t.breaker_until - now)}` : ''))),
-    ...(k ? fact('Connection', el('span', { class: k.up ? 'held' : 'lost' }, k.up ? 'held' : 'lost'), k.since ? ` for ${span(now - k.since)}` : '', k.rtt_us !== undefined ? `, heartbeat ${micros(k.rtt_us)}` : '') : []),
+    ...(k ? fact('Connection', el('span', { class: k.up ? 'held' : 'lost' }, k.up ? 'held' : 'lost'), k.since ? ` for ${span(now - k.since)}` : '', k.up && k.rtt_us !== undefined ? `, heartbeat ${micros(k.rtt_us)}` : '') : []),
     ...(k ? fact('Drops', count(k.drops) + (k.cause ? `, the last by ${k.cause}` : '')) : []),
     ...Object.entries(t.labels ?? {}).flatMap(([name, value]) => fact(name, value)),
   ]
@@ -85,15 +85,15 @@ export function status(body, s, now) {
       ...fact('sonde', `${s.version}, up for ${span(s.uptime_s * 1000)}`), ...(s.not_ready ? fact('Not ready', s.not_ready) : [])),
     ...(c.warnings.length ? [el('h3', {}, plural(c.warnings.length, 'warning', 'warnings')), el('ul', { class: 'warnings' }, ...c.warnings.map((w) => el('li', {}, w)))] : []),
     el('h2', {}, 'Sources of targets'),
-    s.sources.length ? sources(s.sources, now) : el('p', { class: 'none' }, 'none'),
+    s.sources.length ? sources(s.sources, c, now) : el('p', { class: 'none' }, 'none'),
     el('h2', {}, 'Engine'),
     el('dl', { class: 'figures' }, ...s.engine.flatMap((f) => fact(f.name, figure(f)))))
 }
 
-function sources(all, now) {
+function sources(all, config, now) {
   return el('div', { class: 'wide' }, el('table', { class: 'sources' },
     el('thead', {}, el('tr', {}, ...['Job', 'Kind', 'From', 'Targets', 'Read', 'State'].map((h, i) => el('th', { scope: 'col', class: i === 3 ? 'n' : '' }, h)))),
-    el('tbody', {}, ...all.map((s) => el('tr', {}, el('td', {}, s.job), el('td', {}, s.kind), el('td', {}, s.name), el('td', { class: 'n' }, count(s.targets)), el('td', {}, ago(s.read, now)),
+    el('tbody', {}, ...all.map((s) => el('tr', {}, el('td', {}, s.job), el('td', {}, s.kind), el('td', {}, s.name || config.file), el('td', { class: 'n' }, count(s.targets)), el('td', {}, ago(s.read ?? config.loaded, now)),
       el('td', { class: s.error ? 'lost' : '' }, s.error ? `! ${s.error}` : 'ok'))))))
 }
 

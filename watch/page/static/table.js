@@ -1,5 +1,5 @@
 // The table of targets: as many rows as fit are in the page, whatever there are; they are asked for by pages.
-import { el, named, shape, micros, span, ago, side, shortSide, cert, part, count, quantile } from './words.js'
+import { el, named, shape, micros, span, ago, side, shortSide, cause, cert, part, count, quantile } from './words.js'
 import { spark } from './draw.js'
 
 const pageSize = 100
@@ -240,6 +240,6 @@ function fillTimes(e, row, now) {
   q('.cert').title = c.title ?? ''
   const held = q('.link time')
   if (held) held.textContent = row.kept.since ? span(now - row.kept.since) : ''
-  if (row.kept) q('.link').title = `${count(row.kept.drops)} drops${row.kept.cause ? `, the last by ${row.kept.cause}` : ''}`
+  if (row.kept) q('.link').title = `${count(row.kept.drops)} drops${row.kept.cause ? `, the last: ${cause(row.kept.cause)}` : ''}`
   q('.fail small').textContent = row.failure ? `${ago(row.failure.at, now)} · ${shortSide(row.failure.side)}` : ''
 }

@@ -65,6 +65,13 @@ export const sides = { local: 'our side', remote: "the target's side", policy: '
 export const side = (word) => sides[word] ?? ''
 export const shortSide = (word) => ({ local: 'our side', remote: 'their side', policy: 'by rule' })[word] ?? ''
 
+// causes are who ended a kept connection, and how; by the words of the API.
+const causes = {
+  fin: 'the peer closed it (FIN)', rst: 'the peer reset it (RST)', timeout: 'nothing was acknowledged (timeout)', silence: 'a heartbeat was not answered (silence)',
+  protocol: 'a heartbeat was answered wrongly', local: 'this machine ended it', released: 'it was not wanted any more',
+}
+export const cause = (word) => causes[word] ?? word
+
 // cert says when a certificate ends: what, how, and whether that is soon (21 d) or over.
 export function cert(at, now) {
   if (!at) return { text: '', level: '' }

@@ -13,6 +13,7 @@ import (
 	"sonde/probes/banner"
 	"sonde/probes/tcp"
 	"sonde/report"
+	"sonde/watch/track"
 )
 
 var never = regexp.MustCompile(`\x00never\x00`)
@@ -120,5 +121,30 @@ func TestKeptAgain(t *testing.T) {
 	})
 	for drops() > 1 {
 		p.next()
+	}
+}
+
+// TestStopReleases has kept connections end at once when the watch does: nothing is awaited of them.
+func TestStopReleases(t *testing.T) {
+	p := start(t, Options{Drain: time.Minute})
+	j := fast("j", plain(tcp.Probe{}))
+	j.Keep = true
+	sink := testpeer.New(t, testpeer.Sink, testpeer.Options{}).Addr()
+	p.do(func() {
+		p.SetJob(j)
+		p.SetTargets("j", targets("j", sink, sink, sink))
+	})
+	for range 3 {
+		if r := p.next(); r.res.Status != report.Success {
+			t.Fatalf("kept: %v %s", r.res.Status, r.res.Error)
+		}
+	}
+	begun := time.Now()
+	p.end()
+	if took := time.Since(begun); took > 30*time.Second {
+		t.Errorf("the end took %v: it waited for connections that stand", took)
+	}
+	if v, _ := p.options.Table.View(0, 1); v.Kept().Up || v.Kept().Drops[track.CauseReleased] != 1 {
+		t.Errorf("got %+v, want it released", v.Kept())
 	}
 }

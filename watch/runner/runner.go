@@ -305,16 +305,21 @@ func (r *Runner) end(jobs []uint64) {
 	r.engine.End(jobs)
 }
 
-// stop has no turn come any more, and ends what only waits.
+// stop has no turn come any more, and ends what only waits and what would stand for ever.
 func (r *Runner) stop() {
 	r.stopped = true
 	now := r.clk.Now()
+	var keeping []uint32
 	r.flights.each(func(id uint32, f *flight) {
-		if f.stage == waiting {
+		switch {
+		case f.use == kept && f.row != noRow:
+			keeping = append(keeping, id)
+		case f.stage == waiting:
 			r.waits.Cancel(id)
 			r.abandon(now, id)
 		}
 	})
+	r.orphan(keeping)
 	r.engine.Stop()
 }
 

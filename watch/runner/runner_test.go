@@ -44,7 +44,9 @@ func start(t *testing.T, o Options) *play {
 	if o.Table == nil {
 		o.Table = track.New(time.Now(), 8)
 	}
-	o.Drain = 100 * time.Millisecond
+	if o.Drain == 0 {
+		o.Drain = 100 * time.Millisecond
+	}
 	o.Told = func(row uint32, res *track.Result) { p.told <- told{row, *res} }
 	var err error
 	if p.Runner, err = New(o); err != nil {

@@ -117,6 +117,7 @@ func (f *fleet) work(ctx context.Context, l *loaded) error {
 	}
 	before := f.text
 	f.setText(l.text)
+	ctx = f.watch.life // whoever asked may go: from here on it is all or none
 	err := f.call(ctx, wordTake, nil, nil)
 	if err != nil {
 		f.setText(before)

@@ -106,6 +106,7 @@ func (r *Runner) SetTargets(name string, targets []Target) {
 			}
 			r.watched[row] = watched{job: j, target: t.Entry, key: t.Key, kept: noFlight}
 			r.watch(now, row, t.Key)
+			r.claim(row, name, t.Key)
 		}
 		rows[t.Key] = row
 	}
@@ -135,7 +136,9 @@ func (r *Runner) watch(now int64, row uint32, key uint64) {
 		r.turn(now, schedule.Turn{ID: row, Due: now})
 		return
 	case j.Keep:
-		r.keep(now, row, j.Interval)
+		if !r.frozen { // else Follow does
+			r.keep(now, row, j.Interval)
+		}
 		return
 	}
 	r.schedule.Set(row, schedule.Plan{Key: key, Interval: j.Interval, Jitter: j.Jitter, Overlap: j.Overlap}, now)
@@ -180,6 +183,7 @@ func (r *Runner) forget(rows map[uint64]uint32) {
 		r.schedule.Remove(row)
 		r.options.Table.Remove(row)
 		r.watched[row] = watched{kept: noFlight}
+		delete(r.elsewhere, row)
 	}
 }
 

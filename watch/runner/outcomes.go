@@ -209,7 +209,9 @@ func (r *Runner) conclude(now int64, id uint32, f *flight, res *track.Result) {
 	row := f.row
 	r.flights.release(id)
 	r.schedule.Done(row)
-	r.record(now, row, res)
+	if !r.isLate(row, res) {
+		r.record(now, row, res)
+	}
 }
 
 // ofFallback joins why the module failed with what its fallback learned, if it did.

@@ -42,6 +42,8 @@ type Options struct {
 	Told func(id uint32, r *track.Result)
 	// Once has each target asked one time, at once, and no connection kept.
 	Once bool
+	// Held begins no turn and keeps no connection before Follow.
+	Held bool
 	// Drain is how long probes in flight may take when Run is to end; default 10 s.
 	Drain time.Duration
 	Clock clock.Clock
@@ -76,6 +78,14 @@ type Runner struct {
 	stopped bool          // no turn comes any more
 	// toldFull says that the log knows that more connections are to be kept than can be.
 	toldFull bool
+
+	// Of a handover (handover.go):
+	passed    int64    // the turns that came by then were begun
+	frozen    bool     // no turn is begun
+	giving    bool     // no connection that is to be kept is begun
+	handing   *handing // nil: there is none, or it is to us
+	unclaimed map[owner]past
+	elsewhere map[uint32]int // turns under way in the process that we follow, by row
 
 	turns    []schedule.Turn
 	outcomes []engine.Outcome
@@ -138,6 +148,7 @@ func New(o Options) (*Runner, error) {
 	r := &Runner{
 		options: o, clk: o.Clock, log: o.Log, flights: newFlights(), jobs: make(map[string]*job),
 		visits: make(chan func()), over: make(chan struct{}),
+		frozen: o.Held, unclaimed: make(map[owner]past), elsewhere: make(map[uint32]int),
 	}
 	if r.clk == nil {
 		r.clk = clock.NewSystem()
@@ -162,6 +173,7 @@ func New(o Options) (*Runner, error) {
 	r.profiles = newProfiles(r.engine, r.flights)
 	now := r.clk.Now()
 	wall := r.clk.Wall(now)
+	r.passed = now
 	r.schedule, r.waits = schedule.New(now, wall), timewheel.New(now)
 	r.rng = rand.New(rand.NewPCG(uint64(wall.UnixNano()), uint64(now)))
 	o.Names.Clock = r.clk
@@ -227,7 +239,8 @@ func (r *Runner) pass(now int64) (more bool) {
 	for _, id := range r.expired {
 		r.expire(now, id)
 	}
-	if !r.stopped {
+	if !r.stopped && !r.frozen {
+		r.passed = now
 		r.turns = r.schedule.Due(now, r.turns[:0])
 		for _, s := range r.schedule.Skips() {
 			r.skipped(s)
@@ -243,7 +256,7 @@ func (r *Runner) pass(now int64) (more bool) {
 // next is when something is to be done at the latest, unless something comes.
 func (r *Runner) next() (at int64, ok bool) {
 	at, ok = r.waits.Next()
-	if !r.stopped {
+	if !r.stopped && !r.frozen {
 		if turn, is := r.schedule.Next(); is && (!ok || turn < at) {
 			at, ok = turn, true
 		}

@@ -169,6 +169,10 @@ func (r *Runner) wait(id uint32, f *flight, at int64) {
 // expire ends the wait of a flight.
 func (r *Runner) expire(now int64, id uint32) {
 	f := r.flights.at(id)
+	if f.use == kept && r.giving {
+		r.wait(id, f, now+int64(100*time.Millisecond))
+		return
+	}
 	if f.again {
 		f.again = false
 		r.begin(now, id, f)

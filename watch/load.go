@@ -118,8 +118,11 @@ func (w *Watch) Reload(ctx context.Context) error {
 	w.loading.Lock()
 	defer w.loading.Unlock()
 	w.mu.Lock()
-	old := w.current
+	old, given := w.current, w.given
 	w.mu.Unlock()
+	if given {
+		return errGiven
+	}
 	next, err := w.read(old)
 	if err == nil {
 		err = w.applyLocked(ctx, next)
@@ -182,7 +185,7 @@ func (w *Watch) work(ctx context.Context, l *loaded) error {
 	if err != nil {
 		return err
 	}
-	if w.once == nil {
+	if w.once == nil && !w.held {
 		if err := w.deliverTo(l.config.Events); err != nil {
 			return err
 		}
@@ -225,10 +228,11 @@ type finders struct {
 	jobs      map[string]*config.Job
 	cancel    context.CancelFunc
 	over      chan struct{} // closed when what begin began has ended
+	known     chan struct{} // closed when the targets of each job are known
 }
 
 func newFinders(w *Watch, l *loaded) (*finders, error) {
-	f := &finders{watch: w, loaded: l, jobs: make(map[string]*config.Job)}
+	f := &finders{watch: w, loaded: l, jobs: make(map[string]*config.Job), known: make(chan struct{})}
 	var jobs []discovery.Job
 	for i := range l.config.Jobs {
 		j := &l.config.Jobs[i]
@@ -248,6 +252,9 @@ func newFinders(w *Watch, l *loaded) (*finders, error) {
 	if w.finders != nil {
 		o.Before = w.finders.discovery
 	}
+	if len(jobs) == 0 {
+		close(f.known)
+	}
 	var err error
 	f.discovery, err = discovery.New(jobs, o)
 	return f, err
@@ -260,8 +267,14 @@ func (f *finders) begin(ctx context.Context) {
 	go f.discovery.Run(ctx)
 	go func() {
 		defer close(f.over)
+		told := make(map[string]bool)
 		for u := range f.discovery.Updates() { // until Run has ended
 			f.set(ctx, &u)
+			if !told[u.Job] {
+				if told[u.Job] = true; len(told) == len(f.jobs) {
+					close(f.known)
+				}
+			}
 		}
 	}()
 }
@@ -286,6 +299,8 @@ func (f *finders) set(ctx context.Context, u *discovery.Update) {
 			},
 		})
 	}
+	f.watch.gate.Lock()
+	defer f.watch.gate.Unlock()
 	_ = f.watch.runner.Visit(ctx, func() { // else we stop
 		f.watch.runner.SetTargets(u.Job, targets)
 		if once := f.watch.once; once != nil {

@@ -45,6 +45,12 @@ type Options struct {
 	Ready func()
 	// Once has each target asked one time; see [Watch.Once].
 	Once bool
+	// Control is where another process may ask to take over.
+	Control Control
+	// Takeover has Run take over from the process that listens at Control, or fail. Its listeners are handed to Listen, which says what
+	// those of this process are, in place of Listeners.
+	Takeover bool
+	Listen   func(taken []net.Listener) ([]net.Listener, error)
 	// Workers are the processes that watch in place of this one.
 	Workers Workers
 
@@ -54,23 +60,28 @@ type Options struct {
 
 // Watch is one run of `sonde watch`. Make one with [New]; Run it once.
 type Watch struct {
-	options Options
-	clk     clock.Clock
-	log     *slog.Logger
-	table   *track.Table // the runner's
-	runner  *runner.Runner
-	start   time.Time
-	turns   *turnLog
-	fails   *failures
-	life    context.Context // of Run
-	once    *once           // nil: it asks again and again
-	fleet   *fleet          // has the targets; nil: the runner has them
+	options   Options
+	clk       clock.Clock
+	log       *slog.Logger
+	table     *track.Table // the runner's
+	runner    *runner.Runner
+	start     time.Time
+	turns     *turnLog
+	fails     *failures
+	life      context.Context                   // of Run
+	part      func(func(context.Context) error) // runs a part of Run, whose error ends it
+	stop      context.CancelFunc                // ends Run
+	answering []*pausing                        // the web server's listeners
+	once      *once                             // nil: it asks again and again
+	fleet     *fleet                            // has the targets; nil: the runner has them
 
 	delivery atomic.Pointer[delivery] // nil: changes are delivered nowhere
 	export   atomic.Pointer[export]   // nil: no collector is told
 
 	loading sync.Mutex // held by one load at a time; guards finders and ends their predecessors
 	finders *finders
+	held    bool       // nothing is begun before a takeover; guarded by loading, too
+	gate    sync.Mutex // held while targets are set, and while they must not be
 
 	scraping sync.Mutex // held by one scrape at a time; guards scrape
 	scrape   scrape
@@ -83,6 +94,7 @@ type Watch struct {
 	loads   loadCounts
 	tried   [sha256.Size]byte // of the file when it was last read, whatever came of it
 	ending  bool
+	given   bool // to another process
 }
 
 // loadCounts is how often a configuration was read, for metrics.
@@ -91,7 +103,7 @@ type loadCounts struct{ taken, refused uint64 }
 // New reads the configuration and opens the engine. Nothing is dialled before Run. An error is that of the file (config.Errors), or
 // of the machine.
 func New(o Options) (*Watch, error) {
-	w := &Watch{options: o, clk: o.Clock, log: o.Log}
+	w := &Watch{options: o, clk: o.Clock, log: o.Log, held: o.Takeover}
 	if w.clk == nil {
 		w.clk = clock.NewSystem()
 	}
@@ -111,7 +123,11 @@ func New(o Options) (*Watch, error) {
 	if w.fleet != nil {
 		return w, nil
 	}
-	w.table = track.New(w.start, first.config.History)
+	begin := w.start
+	if o.Takeover {
+		begin = begin.Add(-historyBefore)
+	}
+	w.table = track.New(begin, first.config.History)
 	connections, descriptors, err := budget(first.config)
 	if err != nil {
 		return nil, err
@@ -119,7 +135,7 @@ func New(o Options) (*Watch, error) {
 	w.runner, err = runner.New(runner.Options{
 		Table: w.table, Connections: connections, Descriptors: descriptors, Loops: first.config.Loops, Drain: o.Drain,
 		Names: target.ResolverOptions{Lookup: o.Lookup, TTL: first.config.DNS.TTL}, Changed: w.changed, Told: w.told,
-		Once: o.Once, Clock: w.clk, Log: w.log,
+		Once: o.Once, Held: o.Takeover, Clock: w.clk, Log: w.log,
 	})
 	if err != nil {
 		return nil, err
@@ -134,36 +150,20 @@ func (w *Watch) Run(ctx context.Context) error {
 	defer cancel(nil)
 	w.life = ctx
 	var running sync.WaitGroup
-	part := func(run func(context.Context) error) {
+	w.stop = func() { cancel(nil) }
+	w.part = func(run func(context.Context) error) {
 		running.Go(func() {
 			if err := run(ctx); err != nil && ctx.Err() == nil {
 				cancel(err)
 			}
 		})
 	}
-	var b web.Backend = backend{w}
-	if w.fleet != nil {
-		b = fleetBackend{backend{w}}
-	} else {
-		part(w.runner.Run)
-		part(w.turns.run)
+	if w.fleet == nil {
+		w.part(w.runner.Run)
+		w.part(w.turns.run)
 	}
-	if len(w.options.Listeners) > 0 {
-		o := w.options.Web
-		o.Clock = w.clk
-		part(func(ctx context.Context) error {
-			return web.New(b, o).Serve(ctx, w.options.Listeners...)
-		})
-	}
-	if err := w.apply(w.current); err != nil {
+	if err := w.begin(ctx); err != nil {
 		cancel(err)
-	} else {
-		if !w.options.Once && w.options.share == nil {
-			part(w.follow)
-		}
-		if w.options.Ready != nil {
-			w.options.Ready()
-		}
 	}
 	<-ctx.Done()
 	w.mu.Lock()
@@ -178,6 +178,30 @@ func (w *Watch) Run(ctx context.Context) error {
 	w.loading.Unlock()
 	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
 		return cause
+	}
+	return nil
+}
+
+// begin puts the first configuration to work, and tells who waits for that.
+func (w *Watch) begin(ctx context.Context) error {
+	var err error
+	if w.options.Takeover {
+		err = w.takeOver(ctx)
+	} else {
+		w.answer(w.options.Listeners)
+		err = w.apply(w.current)
+	}
+	if err == nil {
+		err = w.listenControl(w.options.Takeover)
+	}
+	if err != nil {
+		return err
+	}
+	if !w.options.Once && w.options.share == nil {
+		w.part(w.follow)
+	}
+	if w.options.Ready != nil {
+		w.options.Ready()
 	}
 	return nil
 }

@@ -61,10 +61,12 @@ func newFake(t *testing.T, n int) *fake {
 	f := &fake{clock: clock.NewSystem(), rng: rand.New(rand.NewPCG(5, 5))}
 	f.start = f.clock.Wall(f.clock.Now()).Add(-2 * time.Hour)
 	f.table = track.New(f.start, 60)
-	for _, job := range []string{"edge", "api", "mail", "database"} {
+	for _, job := range []string{"edge", "api", "mail"} {
 		f.table.SetJob(job, track.JobSettings{Flap: flap.Settings{Rise: 1, Fall: 3}})
 	}
-	f.table.SetJob("links", track.JobSettings{Breaker: breaker.Settings{Window: 5, Failures: 5, OpenFor: time.Hour, MaxOpenFor: time.Hour}})
+	f.table.SetJob("database", track.JobSettings{
+		Flap: flap.Settings{Rise: 1, Fall: 3}, Breaker: breaker.Settings{Window: 5, Failures: 5, OpenFor: time.Hour, MaxOpenFor: time.Hour},
+	})
 	for i := range n {
 		id := f.table.Add(fakeTarget(i))
 		if i%400 == numUnknown {
@@ -75,7 +77,7 @@ func newFake(t *testing.T, n int) *fake {
 		}
 		if f.table.Target(id).Keep {
 			f.table.Connected(id, f.clock.Wall(f.clock.Now()).Add(-3*time.Hour))
-			if i%100 == numLost || i%100 == numBroken {
+			if i%100 == numLost {
 				f.table.Dropped(id, f.clock.Wall(f.clock.Now()).Add(-2*time.Minute), track.CauseRST)
 			}
 		}
@@ -90,7 +92,10 @@ func fakeTarget(i int) *track.Target {
 		{"links", "keep", "edge-%04d.example.com:9000"},
 	}
 	k := kinds[i%5]
-	if i%100 == numBroken || i%100 == numLost {
+	switch i % 100 {
+	case numBroken:
+		k = kinds[2]
+	case numLost:
 		k = kinds[4]
 	}
 	t := &track.Target{

@@ -17,6 +17,7 @@ package testserver
 import (
 	"bytes"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/netip"
 	"os"
@@ -95,18 +96,26 @@ func lookup(t testing.TB, program, pkg string) string {
 	return ""
 }
 
+// Servers listen on ports below those that the kernel gives to who wants any (ip_local_port_range in ip(7), from 32768 on): between
+// the moment that a port is found free and that in which the server has it, another test may not get it by chance.
+const firstPort, lastPort = 12000, 32000
+
 // freePorts returns loopback addresses with ports that were free a moment ago, all different.
 func freePorts(t testing.TB, n int) []netip.AddrPort {
 	t.Helper()
-	addrs := make([]netip.AddrPort, n)
-	for i := range addrs {
-		l, err := net.Listen("tcp4", "127.0.0.1:0")
+	addrs := make([]netip.AddrPort, 0, n)
+	for tries := 0; len(addrs) < n; tries++ {
+		port := uint16(firstPort + rand.IntN(lastPort-firstPort))
+		l, err := net.ListenTCP("tcp4", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: int(port)})
 		if err != nil {
-			t.Fatalf("testserver: find a free port: %v", err)
+			if tries == 1000 {
+				t.Fatalf("testserver: find a free port: %v", err)
+			}
+			continue
 		}
 		// Closed only when all are found, so that no port is found twice.
 		defer l.Close()
-		addrs[i] = l.Addr().(*net.TCPAddr).AddrPort()
+		addrs = append(addrs, netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), port))
 	}
 	return addrs
 }

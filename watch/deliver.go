@@ -40,7 +40,7 @@ func (w *Watch) deliverTo(c *config.Events) error {
 	old.end() // first: both may have one spool
 	if next != nil {
 		var ctx context.Context
-		ctx, next.cancel = context.WithCancel(w.life)
+		ctx, next.cancel = context.WithCancel(context.WithoutCancel(w.life)) // for what the last probes bring
 		go func() {
 			defer close(next.over)
 			next.queue.Run(ctx)

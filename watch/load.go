@@ -3,6 +3,7 @@ package watch
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"hash/fnv"
 	"time"
@@ -113,19 +114,26 @@ func hashOf(c *config.Config) string {
 	return fmt.Sprintf("%016x", h.Sum64())
 }
 
-// Reload reads the configuration again and puts it to work. An error says what is wrong with it; then the old one runs on.
-func (w *Watch) Reload(ctx context.Context) error {
+// errNotRunning is what a reload gets before the first configuration runs, and behind the end.
+var errNotRunning = errors.New("there is no configuration that runs")
+
+// Reload reads the configuration again and puts it to work. An error says what is wrong with it; then the old one runs on. Whoever asks
+// may go away meanwhile: half a configuration never runs.
+func (w *Watch) Reload(context.Context) error {
 	w.loading.Lock()
 	defer w.loading.Unlock()
 	w.mu.Lock()
-	old, given := w.current, w.given
+	old, runs := w.current, w.loads.taken > 0 && !w.ending
 	w.mu.Unlock()
-	if given {
-		return errGiven
+	if !runs {
+		return errNotRunning
 	}
 	next, err := w.read(old)
 	if err == nil {
-		err = w.applyLocked(ctx, next)
+		err = w.applyLocked(w.life, next)
+	}
+	if w.life.Err() != nil {
+		return err // nobody needs to hear of it
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()

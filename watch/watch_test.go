@@ -50,10 +50,19 @@ func (l *logged) String() string {
 }
 
 // start runs a Watch by a configuration, with a web server.
-func start(t *testing.T, configuration string) *play { return startIn(t, 0, configuration) }
+func start(t *testing.T, configuration string) *play {
+	return startWith(t, configuration, func(*Options) {})
+}
 
 // startIn is start in so many worker processes.
 func startIn(t *testing.T, workers int, configuration string) *play {
+	return startWith(t, configuration, func(o *Options) {
+		o.Workers = Workers{Count: workers, Env: workerEnv(), Stderr: o.Workers.Stderr}
+	})
+}
+
+// startWith is start with other options.
+func startWith(t *testing.T, configuration string, change func(*Options)) *play {
 	t.Helper()
 	p := &play{t: t, file: filepath.Join(t.TempDir(), "watch.yml"), log: &logged{}}
 	p.write(configuration)
@@ -66,7 +75,8 @@ func startIn(t *testing.T, workers int, configuration string) *play {
 	log := slog.New(slog.NewTextHandler(p.log, nil))
 	o := Options{File: p.file, Listeners: []net.Listener{l}, Version: "test", Log: log, Ready: func() { close(ready) }, Drain: 100 * time.Millisecond}
 	o.Web.Reload = true
-	o.Workers = Workers{Count: workers, Env: workerEnv(), Stderr: p.log}
+	o.Workers.Stderr = p.log
+	change(&o)
 	if p.Watch, err = New(o); err != nil {
 		l.Close()
 		t.Fatal(err)

@@ -1,0 +1,412 @@
+package watch
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"sonde/internal/clock"
+	"sonde/internal/testpeer"
+	"sonde/policy/flap"
+	"sonde/watch/runner"
+	"sonde/watch/track"
+)
+
+// stats are the runner's figures.
+func (p *play) stats() (s runner.Stats) {
+	p.t.Helper()
+	if err := p.runner.Visit(context.Background(), func() { s = p.runner.Stats() }); err != nil {
+		p.t.Fatal(err)
+	}
+	return s
+}
+
+// rounds waits until each target was probed so many times more.
+func (p *play) rounds(n int) {
+	p.t.Helper()
+	before := p.views()
+	p.until("probed again", func() bool {
+		for name, v := range p.views() {
+			was := before[name]
+			if int(v.Counts().Probes-was.Counts().Probes) < n {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+// lines is how many lines of the log have all of these.
+func (p *play) lines(have ...string) (n int) {
+	for line := range strings.Lines(p.log.String()) {
+		all := true
+		for _, h := range have {
+			all = all && strings.Contains(line, h)
+		}
+		if all {
+			n++
+		}
+	}
+	return n
+}
+
+// heap is what is in use behind a collection.
+func heap() uint64 {
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}
+
+// doors is a peer at each address of 127/8, on one port, which accepts and closes while it is open.
+type doors struct {
+	t    *testing.T
+	addr string
+	l    net.Listener
+}
+
+func (d *doors) open() {
+	var err error
+	if d.l, err = net.Listen("tcp4", d.addr); err != nil {
+		d.t.Fatal(err)
+	}
+	d.addr = d.l.Addr().String()
+	go func(l net.Listener) {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			c.Close()
+		}
+	}(d.l)
+}
+
+// TestAllDown has three hundred targets go down at once, and up again: the log tells it in a line or two each, and rounds of failures
+// take no memory.
+func TestAllDown(t *testing.T) {
+	d := &doors{t: t, addr: "0.0.0.0:0"}
+	d.open()
+	port := d.l.Addr().(*net.TCPAddr).Port
+	const n = 300
+	var targets []string
+	for i := range n {
+		targets = append(targets, fmt.Sprintf("127.0.%d.%d:%d", 1+i/250, 1+i%250, port))
+	}
+	p := start(t, connects+"jobs:\n"+job("a", "connect", 200*time.Millisecond, "", targets...))
+	p.rounds(2)
+	all := func(state flap.State) func() bool {
+		return func() bool {
+			v := p.views()
+			for _, one := range v {
+				if one.State() != state {
+					return false
+				}
+			}
+			return len(v) == n
+		}
+	}
+	p.until("all up", all(flap.Up))
+	d.l.Close()
+	p.until("all down", all(flap.Down))
+	p.rounds(2)
+	before := heap()
+	p.rounds(6)
+	if after := heap(); after > before+before/4+1<<20 {
+		t.Errorf("six rounds of failures: the heap grew from %d to %d bytes", before, after)
+	}
+	d.open()
+	defer d.l.Close()
+	p.until("all up again", all(flap.Up))
+	p.end() // which writes what the log has not told yet
+	// A second has ten lines of single targets at most, else one; the turn may fall into two or three.
+	if down, up := p.lines("down"), p.lines("up"); down < 1 || up < 1 || down+up > 40 || strings.Count(p.log.String(), "\n") > 60 {
+		t.Errorf("the log has %d lines of targets that are down and %d of those that are up:\n%s", down, up, p.log)
+	}
+}
+
+// TestTroubleWithTargets: a list that vanishes, entries that are there twice and targets of two jobs are told once, and probes go on.
+func TestTroubleWithTargets(t *testing.T) {
+	sink := peer(t, testpeer.Sink)
+	list := filepath.Join(t.TempDir(), "targets.json")
+	if err := os.WriteFile(list, fmt.Appendf(nil, `[{"targets": [%q, %q]}]`, sink, sink), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	text := connects + "jobs:\n" + job("twice", "connect", 100*time.Millisecond, "", sink, sink) +
+		"  - {name: listed, module: connect, interval: 100ms, file_sd: [" + list + "]}\n"
+	p := start(t, text)
+	asked := func() uint64 { return p.stats().Schedule.Turns }
+	more := func() {
+		was := asked()
+		p.until("probing both", func() bool { return asked() >= was+6 })
+	}
+	p.until("told of both", func() bool { return p.lines("listed already") == 2 })
+	more()
+	if err := os.Remove(list); err != nil {
+		t.Fatal(err)
+	}
+	p.until("told that it is gone", func() bool { return p.lines("level=WARN", list, "no such file") == 1 })
+	for range 3 {
+		if err := p.Reload(context.Background()); err != nil {
+			t.Error(err)
+		}
+		more()
+	}
+	var c track.Copy
+	if err := p.backend().Copy(context.Background(), &c); err != nil || len(c.Views) != 2 {
+		t.Errorf("%d targets, %v", len(c.Views), err)
+	}
+	if a, b := p.lines("listed already"), p.lines(list, "no such file"); a != 2 || b != 1 {
+		t.Errorf("twins are told %d times, want 2, and the list that is gone %d times, want 1:\n%s", a, b, p.log)
+	}
+}
+
+// TestBadFileIsToldOnce: a bad file is told once, however often something happens beside it, and probes go on.
+func TestBadFileIsToldOnce(t *testing.T) {
+	p := start(t, connects+"jobs:\n"+job("a", "connect", 100*time.Millisecond, "", peer(t, testpeer.Sink)))
+	const bad = "jobs: [\n"
+	p.write(bad)
+	p.until("refused", func() bool { return p.lines("refused") == 1 })
+	for range 3 {
+		p.write(bad)
+		p.rounds(3)
+	}
+	if n := p.lines("refused"); n != 1 {
+		t.Errorf("the bad file is told %d times:\n%s", n, p.log)
+	}
+}
+
+// jumping is a clock whose wall clock is set again and again.
+type jumping struct {
+	clock.Clock
+	by atomic.Int64
+}
+
+// Wall implements clock.Clock.
+func (j *jumping) Wall(moment int64) time.Time {
+	return j.Clock.Wall(moment).Add(time.Duration(j.by.Load()))
+}
+
+// TestClockJumps: however the wall clock is set, each target has a turn an interval.
+func TestClockJumps(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "watch.yml")
+	const every = 100 * time.Millisecond
+	text := connects + "jobs:\n" + job("a", "connect", every, "", peer(t, testpeer.Sink))
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	clk := &jumping{Clock: clock.NewSystem()}
+	began := clk.Now()
+	w, err := New(Options{File: file, Clock: clk, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- w.Run(ctx) }()
+	p := &play{Watch: w, t: t, log: &logged{}}
+	for turns, step := uint64(0), int64(time.Hour); turns < 20; step = -3 * step {
+		clk.by.Store(step)
+		p.until("taking a turn", func() bool { s := p.stats().Schedule; return s.Turns+s.Missed > turns })
+		turns = p.stats().Schedule.Turns + p.stats().Schedule.Missed
+		if most := uint64((clk.Now()-began)/int64(every)) + 1; turns > most {
+			t.Fatalf("%d turns with the clock set by %v, want %d at most", turns, time.Duration(step), most)
+		}
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
+// stalls counts how often this process stood still for longer than limit, until the function that it returns is called.
+func stalls(limit time.Duration) (end func() int) {
+	stop, counted := make(chan struct{}), make(chan int)
+	go func() {
+		ticker := time.NewTicker(limit / 4)
+		defer ticker.Stop()
+		clk := clock.NewSystem()
+		n, last := 0, clk.Now()
+		for {
+			select {
+			case <-ticker.C:
+				now := clk.Now()
+				n += int(time.Duration(now-last) / limit)
+				last = now
+			case <-stop:
+				counted <- n
+				return
+			}
+		}
+	}()
+	return func() int { close(stop); return <-counted }
+}
+
+// loopback finds every name at 127.0.0.1.
+func loopback(o *Options) {
+	o.Lookup = func(context.Context, string, string) ([]netip.Addr, error) {
+		return []netip.Addr{netip.MustParseAddr("127.0.0.1")}, nil
+	}
+}
+
+// TestScrapeStorm has a hundred scrapers ask at once, again and again, and one take a byte and no more: turns are taken as ever.
+func TestScrapeStorm(t *testing.T) {
+	sink := peer(t, testpeer.Sink)
+	_, port, _ := net.SplitHostPort(sink)
+	var targets []string
+	for i := range 50 {
+		targets = append(targets, fmt.Sprintf("name%d.test:%s", i, port))
+	}
+	file := filepath.Join(t.TempDir(), "targets.txt")
+	if err := os.WriteFile(file, []byte(strings.Join(targets, "\n")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	const every = 500 * time.Millisecond // a turn may be late by a tenth of it
+	p := startWith(t, fmt.Sprintf("%sjobs:\n  - {name: a, module: connect, interval: %v, files: [%s]}\n", connects, every, file), loopback)
+	p.rounds(1)
+
+	slow, err := net.Dial("tcp", strings.TrimPrefix(p.url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer slow.Close()
+	_ = slow.(*net.TCPConn).SetReadBuffer(1 << 10)
+	if _, err := io.WriteString(slow, "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := slow.Read(make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
+
+	before, stood := p.stats().Schedule, stalls(every/40)
+	stop := make(chan struct{})
+	var scraped atomic.Int64
+	var scrapers sync.WaitGroup
+	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 100}}
+	defer client.CloseIdleConnections()
+	for range 100 {
+		scrapers.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				res, err := client.Get(p.url + "/metrics")
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if _, err := io.Copy(io.Discard, res.Body); err != nil || res.StatusCode != http.StatusOK {
+					t.Errorf("%s, %v", res.Status, err)
+				}
+				res.Body.Close()
+				scraped.Add(1)
+			}
+		})
+	}
+	p.rounds(4)
+	close(stop)
+	scrapers.Wait()
+	after, excuse := p.stats().Schedule, stood()*len(targets)
+	taken, missed := after.Turns-before.Turns, after.Missed-before.Missed
+	if int(missed) > excuse || scraped.Load() < 100 || after.Overlap != before.Overlap {
+		t.Errorf("%d scrapes: %d turns were taken, %d missed (%d for want of a CPU), %d left out", scraped.Load(), taken, missed, excuse, after.Overlap-before.Overlap)
+	}
+}
+
+// TestReloadAtTheEnds: a reload before the first configuration runs, or behind the end, does nothing; one whose caller went away is whole.
+func TestReloadAtTheEnds(t *testing.T) {
+	text := connects + "events: {url: \"http://127.0.0.1:1/\"}\njobs:\n"
+	p := start(t, text+job("a", "connect", 100*time.Millisecond, "", peer(t, testpeer.Sink)))
+	early, err := New(Options{File: p.file})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := early.Reload(context.Background()); err == nil {
+		t.Error("reloaded before it ran")
+	}
+	ended, cancel := context.WithCancel(context.Background())
+	cancel()
+	if err := early.Run(ended); err != nil {
+		t.Error(err)
+	}
+	gone, leave := context.WithCancel(context.Background())
+	leave()
+	p.write(text + job("b", "connect", 100*time.Millisecond, "", peer(t, testpeer.Sink)))
+	for range 20 { // a Visit may be lucky
+		if err := p.Reload(gone); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p.end()
+	if err := p.Reload(context.Background()); err == nil || p.lines("configuration refused") > 0 {
+		t.Errorf("reloaded behind the end: %v\n%s", err, p.log)
+	}
+}
+
+// TestLastEvents: what the last probes bring is delivered, though the end had begun before.
+func TestLastEvents(t *testing.T) {
+	told := make(chan string, 10)
+	hook := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		var events []struct{ Instance, To string }
+		_ = json.NewDecoder(r.Body).Decode(&events)
+		for _, e := range events {
+			told <- e.Instance + " " + e.To
+		}
+	}))
+	defer hook.Close()
+	accepted := make(chan net.Conn, 1)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	go func() {
+		if c, err := l.Accept(); err == nil {
+			accepted <- c
+		}
+	}()
+	text := fmt.Sprintf("events: {url: %q}\nmodules:\n  ask: {probe: redis, timeout: 1m}\njobs:\n", hook.URL) + job("a", "ask", 100*time.Millisecond, "", l.Addr().String())
+	p := startWith(t, text, func(o *Options) { o.Drain = 20 * time.Second })
+	c := <-accepted
+	go func() { // once it is ending
+		p.until("ending", func() bool { return backend{p.Watch}.Ready() != nil })
+		c.Close()
+	}()
+	p.end()
+	select {
+	case got := <-told:
+		if got != l.Addr().String()+" down" {
+			t.Errorf("got %q", got)
+		}
+	default:
+		t.Errorf("the hook was not told; the log:\n%s", p.log)
+	}
+}
+
+// TestSlowerThanTheInterval: probes that take longer than their interval, with and without overlap, take no more and more.
+func TestSlowerThanTheInterval(t *testing.T) {
+	silent := peer(t, testpeer.Sink)
+	text := "connections: 8\nmodules:\n  ask: {probe: redis, timeout: 1h}\njobs:\n" +
+		job("one", "ask", 100*time.Millisecond, "", silent) + job("many", "ask", 100*time.Millisecond, "overlap: true", silent)
+	p := start(t, text)
+	p.until("full, and going on", func() bool { return p.stats().Schedule.Overlap > 3 && p.stats().Schedule.Turns > 15 })
+	if in := p.stats().Engine.InFlight; in > 8 {
+		t.Errorf("%d are in flight, want 8 at most", in)
+	}
+}

@@ -123,9 +123,12 @@ func (w *Watch) Reload(context.Context) error {
 	w.loading.Lock()
 	defer w.loading.Unlock()
 	w.mu.Lock()
-	old, runs := w.current, w.loads.taken > 0 && !w.ending
+	old, given, runs := w.current, w.given, w.loads.taken > 0 && !w.ending
 	w.mu.Unlock()
-	if !runs {
+	switch {
+	case given:
+		return errGiven
+	case !runs:
 		return errNotRunning
 	}
 	next, err := w.read(old)

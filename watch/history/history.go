@@ -12,7 +12,7 @@ import (
 
 // Point is one outcome.
 type Point struct {
-	// At is when it began, cut to 10 ms. A history spans 497 days at most.
+	// At is when it began, cut to 10 ms. A history spans 497 days at most: an older point seems to be younger.
 	At     time.Time
 	Status report.Status
 	// Total, Connect and TLS are true to one part in 4096; report.Absent where the phase did not happen.
@@ -21,7 +21,7 @@ type Point struct {
 
 // point is a Point as it is kept.
 type point struct {
-	at                  uint32 // units since History.start
+	at                  uint32 // units since History.start, modulo 2^32
 	status              report.Status
 	_                   uint8
 	total, connect, tls packed
@@ -35,6 +35,7 @@ const pageTargets = 256
 // History has the rings of all targets. It belongs to one goroutine. Make one with [New].
 type History struct {
 	start time.Time
+	last  uint64    // units from start to the youngest point
 	each  int       // points a target
 	pages [][]point // of pageTargets rings each; nil where no target has one
 	rings []ring
@@ -64,9 +65,9 @@ func (h *History) Add(id uint32, p Point) {
 		h.pages[page] = make([]point, pageTargets*h.each)
 	}
 	r := &h.rings[id]
-	h.of(id)[r.next] = point{
-		at: uint32(max(p.At.Sub(h.start), 0) / unit), status: p.Status, total: pack(p.Total), connect: pack(p.Connect), tls: pack(p.TLS),
-	}
+	at := uint64(max(p.At.Sub(h.start), 0) / unit)
+	h.last = max(h.last, at)
+	h.of(id)[r.next] = point{at: uint32(at), status: p.Status, total: pack(p.Total), connect: pack(p.Connect), tls: pack(p.TLS)}
 	r.next = uint16((int(r.next) + 1) % h.each)
 	r.count = uint16(min(int(r.count)+1, h.each))
 }
@@ -86,10 +87,15 @@ func (h *History) Points(id uint32, to []Point) []Point {
 	for i := range int(r.count) {
 		p := &h.of(id)[(int(r.next)-int(r.count)+i+h.each)%h.each]
 		to = append(to, Point{
-			At: h.start.Add(time.Duration(p.at) * unit), Status: p.status, Total: p.total.duration(), Connect: p.connect.duration(), TLS: p.tls.duration(),
+			At: h.moment(p.at), Status: p.status, Total: p.total.duration(), Connect: p.connect.duration(), TLS: p.tls.duration(),
 		})
 	}
 	return to
+}
+
+// moment is when a point was, which is not after the youngest.
+func (h *History) moment(at uint32) time.Time {
+	return h.start.Add(time.Duration(h.last-uint64(uint32(h.last)-at)) * unit)
 }
 
 // Clear forgets the points of target id.

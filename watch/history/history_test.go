@@ -65,6 +65,21 @@ func TestRing(t *testing.T) {
 	}
 }
 
+// TestLongRun holds the moments of points when the process has run for longer than a point can say.
+func TestLongRun(t *testing.T) {
+	h := New(start, 3)
+	const year = 365 * 24 * time.Hour
+	h.Add(0, Point{At: start.Add(year)})
+	h.Add(1, Point{At: start.Add(2 * year)})
+	h.Add(1, Point{At: start.Add(2*year - time.Hour)}) // the wall clock was set back
+	h.Add(1, Point{At: start.Add(3 * year)})
+	for i, want := range []time.Time{start.Add(2 * year), start.Add(2*year - time.Hour), start.Add(3 * year)} {
+		if got := h.Points(1, nil)[i].At; !got.Equal(want) {
+			t.Errorf("point %d: got %v, want %v", i, got, want)
+		}
+	}
+}
+
 func TestQuantiles(t *testing.T) {
 	h := New(start, 200)
 	if _, ok := h.Quantiles(3, 0.5); ok {

@@ -94,19 +94,22 @@ func (d *delivery) finish(cancel context.CancelFunc) {
 		isFailing = d.settle(<-d.results)
 	}
 	d.keep()
+	isKept := d.spool != nil && !d.spool.isStale
 	if d.spool != nil {
 		d.tellSpool(d.spool.close())
 	}
 	switch left := d.Stats().Waiting; {
 	case left == 0 || d.hasHeir.Load():
-	case d.spool != nil:
+	case isKept:
 		d.options.Log.Warn(fmt.Sprintf("events: %d are not delivered; they wait in %s for the next start", left, d.spool.path))
+	case d.spool != nil:
+		d.options.Log.Warn(fmt.Sprintf("events: %d are not delivered, and lost but for those that %s has", left, d.spool.path))
 	default:
 		d.options.Log.Warn(fmt.Sprintf("events: %d are not delivered, and lost: there is no spool", left))
 	}
 }
 
-// keep puts what is new into the spool.
+// keep puts what is new into the spool, and all that waits if it could not be written before.
 func (d *delivery) keep() {
 	d.tellDropped()
 	s := d.spool
@@ -125,13 +128,15 @@ func (d *delivery) keep() {
 	}
 	entries := append([]entry(nil), d.waiting[first:]...)
 	d.mu.Unlock()
-	if !isNew {
+	if !isNew && !s.isStale {
 		return
 	}
 	for i := range entries {
 		d.encode(&entries[i])
 	}
-	s.through = entries[len(entries)-1].number // whether or not it can be kept: it is delivered all the same
+	if isNew {
+		s.through = entries[len(entries)-1].number // whether or not it can be kept: it is delivered all the same
+	}
 	if isAnew {
 		d.tellSpool(s.rewrite(entries))
 	} else {

@@ -2,6 +2,7 @@ package events
 
 import (
 	"bytes"
+	"errors"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -289,6 +290,47 @@ func TestFullDisk(t *testing.T) {
 		q.wantLog("can't be written", 1)
 		q.wantLog("is written again", 1)
 		status.Store(200)
+	})
+}
+
+// TestDiskFullForAWhile: what could not be kept is kept as soon as there is room, though nothing new comes.
+func TestDiskFullForAWhile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := spoolIn(t)
+		q := open(t, o, down)
+		folder := filepath.Dir(o.Spool)
+		if err := errors.Join(q.spool.file.Close(), os.Rename(folder, folder+".away")); err != nil { // each write fails
+			t.Fatal(err)
+		}
+		q.start()
+		q.add(1, 3)
+		time.Sleep(time.Minute)
+		if err := os.Rename(folder+".away", folder); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(5 * time.Minute) // of the bubble: it was tried again
+		after := open(t, Options{Spool: snapshot(t, o.Spool)}, nil)
+		after.start()
+		time.Sleep(time.Millisecond)
+		after.receiver.want(t, 1, 3)
+	})
+}
+
+// TestLostAtTheEnd: that events wait in the spool is said only if they do.
+func TestLostAtTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := spoolIn(t)
+		q := open(t, o, down)
+		folder := filepath.Dir(o.Spool)
+		if err := errors.Join(q.spool.file.Close(), os.Rename(folder, folder+".away")); err != nil {
+			t.Fatal(err)
+		}
+		q.start()
+		q.add(1, 3)
+		synctest.Wait()
+		q.stop()
+		q.wantLog("wait in", 0)
+		q.wantLog("3 are not delivered, and lost", 1)
 	})
 }
 

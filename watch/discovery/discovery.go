@@ -40,6 +40,8 @@ const (
 	MaxTargets = 1_000_000
 	// MaxBytes of a file or an answer: a million targets of some 60 bytes.
 	MaxBytes = 64 << 20
+	// maxCommas of JSON: what it makes of a list's bytes takes ten times as much memory, and of many short ones a hundred times.
+	maxCommas = 4 * MaxTargets
 	// maxText is the length of an entry in bytes, as in package target.
 	maxText = 4 << 10
 	// maxFiles that one pattern may find.
@@ -72,8 +74,6 @@ type HTTPSD struct {
 	Refresh time.Duration
 	// Timeout is for one answer; default 10 s. It is cut to Refresh.
 	Timeout time.Duration
-	// Client makes the requests; nil: that of the Options.
-	Client *http.Client
 }
 
 // Target is one that a job has now.

@@ -21,7 +21,8 @@ type document struct {
 	name   string            // the path or URL; empty for inline entries
 	sum    [sha256.Size]byte // of its bytes
 	groups []group
-	faults []string // labels that were left out
+	faults []string // labels that were left out, at most maxFaults
+	more   int      // such faults beyond
 	isList bool     // of entries as scan reads them: blocks and ranges count
 }
 
@@ -66,6 +67,9 @@ type wireGroup struct {
 
 // parseJSON reads [{"targets": [...], "labels": {...}}]. What a group has besides is an error, as with Prometheus.
 func parseJSON(name string, data []byte) (*document, error) {
+	if bytes.Count(data, []byte{','}) > maxCommas {
+		return nil, fmt.Errorf("more than %d entries, groups and labels", maxCommas)
+	}
 	decoder := json.NewDecoder(bytes.NewReader(data))
 	decoder.DisallowUnknownFields()
 	var groups []*wireGroup
@@ -86,7 +90,7 @@ func parseJSON(name string, data []byte) (*document, error) {
 		}
 	}
 	if err != nil {
-		return nil, fmt.Errorf("line %d: %w", 1+bytes.Count(data[:min(int(at), len(data))], []byte{'\n'}), err)
+		return nil, fmt.Errorf("line %d: %s", 1+bytes.Count(data[:min(int(at), len(data))], []byte{'\n'}), clip(err.Error()))
 	}
 	return newDocument(name, groups)
 }
@@ -158,6 +162,9 @@ func newDocument(name string, groups []*wireGroup) (*document, error) {
 	if groups == nil {
 		return nil, errors.New("no list; one without targets is written []")
 	}
+	if len(groups) > MaxTargets {
+		return nil, fmt.Errorf("%d groups: at most %d", len(groups), MaxTargets)
+	}
 	doc := &document{name: name, groups: make([]group, len(groups))}
 	for i, wire := range groups {
 		if wire == nil {
@@ -165,6 +172,10 @@ func newDocument(name string, groups []*wireGroup) (*document, error) {
 		}
 		labels, faults := ownLabels(wire.Labels)
 		for _, fault := range faults {
+			if len(doc.faults) == maxFaults {
+				doc.more++
+				continue
+			}
 			doc.faults = append(doc.faults, fmt.Sprintf("%s: group %d: %s", name, i+1, fault))
 		}
 		doc.groups[i] = group{labels: labels, texts: wire.Targets}

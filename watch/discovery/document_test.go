@@ -45,6 +45,8 @@ func TestParseRefuses(t *testing.T) {
 		{"two lists", "a.json", "[]\n[]", "behind the list"},
 		{"garbage behind", "a.json", "[]]", "behind the list"},
 		{"not JSON", "a.json", "\n\n<html>", "line 3"},
+		{"too much", "a.json", "[" + strings.Repeat("{},", maxCommas+1) + "{}]", "more than 4000000 entries"},
+		{"too many groups", "a.json", "[" + strings.Repeat("{},", MaxTargets) + "{}]", "1000001 groups: at most 1000000"},
 		{"empty YAML", "a.yml", "", "written []"},
 		{"YAML with comments only", "a.yaml", "# nothing yet\n", "written []"},
 		{"another key in YAML", "a.yml", "- target: [a]\n", "unknown field"},
@@ -70,6 +72,19 @@ func TestParseRefuses(t *testing.T) {
 		if doc, err := (&source{kind: kindFileSD}).parse(empty.file, []byte(empty.text)); err != nil || len(doc.groups) != 0 {
 			t.Errorf("%s %q: got %v, %v, want an empty list", empty.file, empty.text, doc, err)
 		}
+	}
+}
+
+// TestFaultsAreFew: labels that are left out are counted beyond the first of them.
+func TestFaultsAreFew(t *testing.T) {
+	doc, err := parseJSON("a.json", []byte("["+strings.Repeat(`{"labels": {"a-b": "c"}},`, 50)+`{"targets": ["a:80"]}]`))
+	if err != nil || len(doc.faults) != maxFaults || doc.more != 50-maxFaults {
+		t.Fatalf("got %d faults and %d more, %v", len(doc.faults), doc.more, err)
+	}
+	j := &job{Job: Job{Name: "web", Read: readPlace}, most: MaxTargets}
+	j.add(source{kind: kindFileSD}).docs = []*document{doc}
+	if l := j.list(); len(l.targets) != 1 || len(l.faults) != maxFaults+1 || l.faults[maxFaults] != "and 30 more such entries" {
+		t.Errorf("got %d targets and the faults %q", len(l.targets), l.faults)
 	}
 }
 

@@ -2,10 +2,12 @@ package discovery
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"mime"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -63,12 +65,12 @@ func (d *Discovery) request(ctx context.Context, s *source) ([]byte, error) {
 	request.Header.Set("Accept", "application/json")
 	request.Header.Set("User-Agent", "sonde")
 	request.Header.Set("X-Prometheus-Refresh-Interval-Seconds", strconv.FormatFloat(s.http.Refresh.Seconds(), 'f', -1, 64))
-	client := s.http.Client
-	if client == nil {
-		client = d.options.HTTPClient
-	}
-	response, err := client.Do(request)
+	response, err := d.options.HTTPClient.Do(request)
 	if err != nil {
+		var wrapped *url.Error
+		if errors.As(err, &wrapped) {
+			err = wrapped.Err // the rest repeats the URL, which may hold a token
+		}
 		return nil, err
 	}
 	defer response.Body.Close()

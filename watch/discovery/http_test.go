@@ -28,7 +28,7 @@ func answer(status int, kind, body string) (*http.Response, error) {
 func fetching(t *testing.T, h HTTPSD, server answering) (*Discovery, *logged) {
 	t.Helper()
 	log := &logged{}
-	h.URL = "http://user:secret@sd.example/targets"
+	h.URL = "http://user:secret@sd.example/targets?token=secret"
 	jobs := []Job{{Name: "web", Read: readPlace, Inline: []string{"i:80"}, HTTPSD: []HTTPSD{h}}, {Name: "other", Read: readPlace, Inline: []string{"o:80"}}}
 	d, err := New(jobs, Options{HTTPClient: &http.Client{Transport: server}, Log: slog.New(slog.NewTextHandler(log, nil))})
 	if err != nil {
@@ -67,7 +67,7 @@ func TestHTTPSD(t *testing.T) {
 			t.Errorf("requests came at %v", requests[:3])
 		}
 		status := d.Status()[1]
-		if status.Name != "http://user:xxxxx@sd.example/targets" || status.Failures != 10 || status.Error != "" || status.Targets != 1 {
+		if status.Name != "http://user:xxxxx@sd.example/targets?xxxxx" || status.Failures != 10 || status.Error != "" || status.Targets != 1 {
 			t.Errorf("got the status %+v", status)
 		}
 		if got := len(log.containing("the last list stays")); got != 1 {
@@ -119,6 +119,9 @@ func TestBadAnswers(t *testing.T) {
 		{"charset", func() (*http.Response, error) { return answer(200, "application/json; charset=latin1", sd("x:80")) }, "latin1"},
 		{"cut short", func() (*http.Response, error) { return answer(200, "application/json", `[{"targets": ["x`) }, "ends in the middle"},
 		{"another form", func() (*http.Response, error) { return answer(200, "application/json", `{"error": "x"}`) }, "line 1"},
+		{"another key, a long one", func() (*http.Response, error) {
+			return answer(200, "application/json", `[{"`+strings.Repeat("x", 1<<20)+`": 1}]`)
+		}, "unknown field"},
 		{"endless", long, "more than 64 MiB"},
 	}
 	for _, c := range cases {
@@ -136,7 +139,7 @@ func TestBadAnswers(t *testing.T) {
 				want(t, texts(<-d.Updates()), "i:80", "a:80")
 				time.Sleep(time.Minute + time.Second) // of the bubble: the second request was made
 				synctest.Wait()
-				if status := d.Status()[1]; !strings.Contains(status.Error, c.want) || status.Targets != 1 {
+				if status := d.Status()[1]; !strings.Contains(status.Error, c.want) || len(status.Error) > 2*maxTold || status.Targets != 1 {
 					t.Errorf("got the status %+v, want the error %q", status, c.want)
 				}
 			})

@@ -61,7 +61,16 @@ func (s *source) name() string {
 	if err != nil {
 		return ""
 	}
-	return address.Redacted()
+	return redacted(address)
+}
+
+// redacted is a URL without its password and its query, where tokens stand.
+func redacted(address *url.URL) string {
+	told := *address
+	if told.RawQuery != "" {
+		told.RawQuery = "xxxxx"
+	}
+	return told.Redacted()
 }
 
 // newJob checks what no reading could mend.
@@ -153,11 +162,11 @@ func (j *job) addHTTP(h HTTPSD) error {
 	}
 	switch {
 	case address.Scheme != "http" && address.Scheme != "https" || address.Host == "":
-		return fmt.Errorf("http_sd: %q: want http:// or https:// and a host", address.Redacted())
+		return fmt.Errorf("http_sd: %q: want http:// or https:// and a host", redacted(address))
 	case h.Refresh < minRefresh:
-		return fmt.Errorf("http_sd: %q: each %v: at least %v", address.Redacted(), h.Refresh, minRefresh)
+		return fmt.Errorf("http_sd: %q: each %v: at least %v", redacted(address), h.Refresh, minRefresh)
 	case h.Timeout < 0:
-		return fmt.Errorf("http_sd: %q: a timeout below 0", address.Redacted())
+		return fmt.Errorf("http_sd: %q: a timeout below 0", redacted(address))
 	}
 	j.add(source{kind: kindHTTPSD, http: h})
 	return nil

@@ -62,6 +62,7 @@ func (l *list) addDocument(doc *document) (refused int) {
 	for _, fault := range doc.faults {
 		l.fault("%s", fault)
 	}
+	l.more += doc.more
 	for g := range doc.groups {
 		group := &doc.groups[g]
 		labels := merged(l.job.Labels, group.labels)

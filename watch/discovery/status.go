@@ -9,7 +9,7 @@ import (
 type Status struct {
 	Job  string
 	Kind string // "inline", "files", "file_sd" or "http_sd"
-	Name string // the path, pattern or URL (without its password) as configured; empty for inline
+	Name string // the path, pattern or URL (without password and query) as configured; empty for inline
 	// LastSuccess is when it was last read as a whole; zero if never, and for inline.
 	LastSuccess time.Time
 	// Error is what is wrong with it now; empty if nothing is.

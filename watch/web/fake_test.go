@@ -42,6 +42,8 @@ type fake struct {
 	ready  error
 	reload error
 	probe  func(*web.ProbeRequest) (*web.ProbeAnswer, error)
+	// probing is called by each probe, by its context; nil for nothing.
+	probing func(ctx context.Context)
 	// metrics writes the metrics; nil for one line.
 	metrics func(ctx context.Context, w io.Writer) error
 }
@@ -170,7 +172,10 @@ func (f *fake) WriteMetrics(ctx context.Context, w io.Writer, _ metrics.Format) 
 	return err
 }
 
-func (f *fake) Probe(_ context.Context, r *web.ProbeRequest) (*web.ProbeAnswer, error) {
+func (f *fake) Probe(ctx context.Context, r *web.ProbeRequest) (*web.ProbeAnswer, error) {
+	if f.probing != nil {
+		f.probing(ctx)
+	}
 	return f.probe(r)
 }
 

@@ -21,7 +21,8 @@ const (
 	defaultTimeout = 2 * time.Minute
 )
 
-// maxProbes is how many probes run at once by /probe: each may take its whole time.
+// maxProbes is how many probes run at once by /probe: each may take its whole time. Those count whose asker has left: nobody calls a
+// connection back that is being made for him, so who asks and leaves would have as many as he likes.
 const maxProbes = 1000
 
 // maxTarget is how long a target may be written: a URL.
@@ -41,7 +42,8 @@ func (s *Server) probe(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, "probe", &Problem{http.StatusServiceUnavailable, fmt.Sprintf("%d probes are under way already", maxProbes)})
 		return
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), request.Timeout+timeoutOffset) // the backend keeps Timeout, and answers
+	// The backend keeps Timeout, and answers; also to nobody.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), request.Timeout+timeoutOffset)
 	defer cancel()
 	s.limitAnswer(w, request.Timeout+answerLimit)
 	answer, err := s.backend.Probe(ctx, request)

@@ -1,6 +1,8 @@
 package web_test
 
 import (
+	"context"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
@@ -67,6 +69,31 @@ func TestProbe(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestProbeAbandoned has an asker leave: the probe goes on, and so counts until it is over.
+func TestProbeAbandoned(t *testing.T) {
+	f := newFake(t, 0)
+	begun, end := make(chan struct{}), make(chan error)
+	f.probing = func(ctx context.Context) {
+		close(begun)
+		<-end
+		end <- ctx.Err()
+	}
+	f.probe = func(*web.ProbeRequest) (*web.ProbeAnswer, error) { return &web.ProbeAnswer{}, nil }
+	ctx, leave := context.WithCancel(t.Context())
+	h, over := handler(f, web.Options{}), make(chan struct{})
+	go func() {
+		h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(ctx, "GET", "/probe?target=a", nil))
+		close(over)
+	}()
+	<-begun
+	leave()
+	end <- nil
+	if err := <-end; err != nil {
+		t.Errorf("the backend is told to give up: %v", err)
+	}
+	<-over
 }
 
 type targetsAnswer struct {
@@ -172,6 +199,7 @@ func TestTargets(t *testing.T) {
 	t.Run("what makes no sense", func(t *testing.T) {
 		for query, says := range map[string]string{
 			"state=sick": `no such state: "sick"`, "sort=colour": `no such order: "colour"`, "limit=1001": "0 to 1000", "offset=-1": "want a number", "label=x": "name=value",
+			"state=" + strings.Repeat("up,", 32) + "up": "at most 32", strings.Repeat("&label=a%3Db", 33)[1:]: "at most 32",
 		} {
 			if w := ask(h, "GET", "/api/v1/targets?"+query); w.Code != 400 || !strings.Contains(w.Body.String(), says) {
 				t.Errorf("%s: got %d, %q, want 400, %q", query, w.Code, w.Body, says)

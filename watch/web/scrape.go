@@ -145,7 +145,7 @@ func (s *Server) metrics(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.limitAnswer(w, takeLimit)
-	if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
+	if takesGzip(r.Header.Values("Accept-Encoding")) {
 		w.Header().Set("Content-Encoding", "gzip")
 		w.Header().Set("Content-Length", strconv.Itoa(len(e.gzip)))
 		_, _ = w.Write(e.gzip) // who went away is told nothing
@@ -157,6 +157,18 @@ func (s *Server) metrics(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	_, _ = io.Copy(w, z)
+}
+
+// takesGzip reports whether a header Accept-Encoding names gzip, and not to refuse it (RFC 9110 s.12.5.3).
+func takesGzip(accept []string) bool {
+	for coding := range strings.SplitSeq(strings.Join(accept, ","), ",") {
+		name, weight, _ := strings.Cut(coding, ";")
+		if strings.EqualFold(strings.TrimSpace(name), "gzip") {
+			_, q, _ := strings.Cut(weight, "=")
+			return strings.Trim(q, " 0.") != "" || strings.TrimSpace(q) == ""
+		}
+	}
+	return false
 }
 
 // fail answers an error: a [Problem] as it says, another as ours.

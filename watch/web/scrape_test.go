@@ -32,6 +32,13 @@ func TestMetrics(t *testing.T) {
 	if text, err := io.ReadAll(z); string(text) != "sonde_up 1\n" || err != nil {
 		t.Errorf("compressed: got %q, %v", text, err)
 	}
+	for accept, want := range map[string]string{
+		"": "", "gzip": "gzip", "GZIP;q=0.5": "gzip", "identity, gzip; q=1": "gzip", "gzip;q=0": "", "gzip; q=0.000, identity": "", "x-gzipped": "",
+	} {
+		if got := ask(h, "GET", "/metrics", "Accept-Encoding", accept).Header().Get("Content-Encoding"); got != want {
+			t.Errorf("Accept-Encoding %q: got %q, want %q", accept, got, want)
+		}
+	}
 	if head := ask(h, "HEAD", "/metrics"); head.Code != 200 || head.Body.Len() > 0 {
 		t.Errorf("HEAD: got %d with %d bytes", head.Code, head.Body.Len())
 	}

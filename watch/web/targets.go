@@ -18,6 +18,7 @@ const (
 	defaultPage = 100
 	maxPage     = 1000
 	maxSparks   = 200 // with their histories
+	maxWanted   = 32  // labels, or words for states: each is held against all targets
 )
 
 // query is which targets are asked for, and how.
@@ -42,6 +43,9 @@ func readQuery(from url.Values) (*query, error) {
 	q := &query{job: from.Get("job"), text: strings.ToLower(strings.TrimSpace(from.Get("q"))), spark: from.Get("spark") == "1", limit: defaultPage}
 	if words := from.Get("state"); words != "" {
 		q.states = strings.Split(words, ",")
+	}
+	if len(q.states) > maxWanted || len(from["label"]) > maxWanted {
+		return bad("%d states and %d labels: at most %d of each", len(q.states), len(from["label"]), maxWanted)
 	}
 	for _, word := range q.states {
 		if word != breakerOpen && word != keptDown && !slices.Contains(stateWords[:], word) {

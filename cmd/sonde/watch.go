@@ -68,7 +68,7 @@ func newWatchCommand(p *program) *command {
 		},
 		flags: []flagSpec{
 			{group: "Watch", name: "config", arg: "FILE", files: true, help: "modules and jobs, YAML", set: toFile(&o.config)},
-			{group: "Watch", name: "check", help: "read the file and end; exit code 1 if it is bad", set: toSwitch(&o.check)},
+			{group: "Watch", name: "check", help: "read the file and the lists of targets that it names, tell what they mean, and end; exit code 1 if that is bad", set: toSwitch(&o.check)},
 			{group: "Watch", name: "once", help: "probe each target one time, print the records and end; exit code 4 if one failed", set: toSwitch(&o.once)},
 			{group: "Watch", name: "format", arg: "WORD", def: "text on a terminal, else jsonl", words: wordsOf(formats),
 				help: "the form of the records of --once", set: o.setFormat},
@@ -108,7 +108,7 @@ func (o *watchOptions) run(ctx context.Context, args []string) error {
 	case o.formatted && !o.once:
 		return &usageError{"watch: --format is for the records of --once", ""}
 	case o.check:
-		return o.checkConfig()
+		return o.checkConfig(ctx)
 	case o.once:
 		return o.runOnce(ctx)
 	}
@@ -116,12 +116,18 @@ func (o *watchOptions) run(ctx context.Context, args []string) error {
 }
 
 // checkConfig is --check.
-func (o *watchOptions) checkConfig() error {
-	c, err := watch.Check(o.config)
+func (o *watchOptions) checkConfig(ctx context.Context) error {
+	c, err := watch.Check(ctx, o.config)
 	if err != nil {
 		return o.told(err)
 	}
-	return o.p.print(watchTable(c))
+	if err := o.p.print(watchTable(c, widthOf(o.p.stdout))); err != nil {
+		return err
+	}
+	if c.Refused > 0 {
+		return fmt.Errorf("%s: %d of its targets can't be probed", o.config, c.Refused)
+	}
+	return nil
 }
 
 // told shows all that is wrong with a file.

@@ -2,14 +2,15 @@ package main
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	"sonde/watch"
 	"sonde/watch/config"
 )
 
-// watchTable is what --check tells of a configuration.
-func watchTable(c *watch.Checked) string {
+// watchTable is what --check tells of a configuration, in so many columns.
+func watchTable(c *watch.Checked, width int) string {
 	var b strings.Builder
 	rows := [][]string{{"MODULE", "PROBE", "TIMEOUT", "RUNS"}}
 	for _, m := range c.Modules {
@@ -23,22 +24,39 @@ func watchTable(c *watch.Checked) string {
 		}
 		rows = append(rows, []string{m.Name, orDash(m.Probing), limit, runs})
 	}
-	b.WriteString(wrappedColumns(rows, 120))
+	b.WriteString(wrappedColumns(rows, width))
 	if len(c.Config.Jobs) > 0 {
-		rows = [][]string{{"JOB", "MODULE", "MODE", "EVERY", "TARGETS FROM"}}
+		rows = [][]string{{"JOB", "MODULE", "MODE", "EVERY", "TARGETS", "FROM"}}
 		for i := range c.Config.Jobs {
 			j := &c.Config.Jobs[i]
-			rows = append(rows, []string{j.Name, j.Module, j.Mode.String(), j.Interval.String(), sourcesOf(j)})
+			rows = append(rows, []string{j.Name, j.Module, j.Mode.String(), j.Interval.String(), targetsOf(j, c.Targets[j.Name]), sourcesOf(j)})
 		}
-		b.WriteString("\n" + wrappedColumns(rows, 120))
+		b.WriteString("\n" + wrappedColumns(rows, width))
 	}
-	for i, w := range c.Config.Warnings {
+	warnings := c.Faults
+	for _, w := range c.Config.Warnings {
+		if m := c.Config.Module(w.Module); !w.Disables || m.Disabled != fmt.Sprintf("line %d: %s", w.Line, w.Text) { // else the table tells it
+			warnings = append(warnings, w.String())
+		}
+	}
+	for i, text := range warnings {
 		if i == 0 {
 			b.WriteString("\n")
 		}
-		fmt.Fprintf(&b, "warning: %s\n", w)
+		fmt.Fprintf(&b, "warning: %s\n", text)
 	}
 	return b.String()
+}
+
+// targetsOf is how many targets a job has by the lists that were read: at least so many if there are others.
+func targetsOf(j *config.Job, n int) string {
+	switch {
+	case len(j.HTTPSD) == 0:
+		return strconv.Itoa(n)
+	case n == 0:
+		return "-"
+	}
+	return strconv.Itoa(n) + "+"
 }
 
 // sourcesOf says where a job's targets come from.

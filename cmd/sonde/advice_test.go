@@ -14,7 +14,7 @@ import (
 // exists and is built.
 func TestAdviceNamesFlagsThatExist(t *testing.T) {
 	p := &program{}
-	p.commands = []*command{newScanCommand(p), newBenchCommand(p), newServeCommand(p), newProbesCommand(p), newDoctorCommand(p)}
+	p.commands = []*command{newScanCommand(p), newBenchCommand(p), newServeCommand(p), newWatchCommand(p), newProbesCommand(p), newDoctorCommand(p)}
 	built := map[string]bool{"--version": true}
 	for _, c := range everyCommand(p.commands) {
 		for _, f := range p.listedFlags(c) {

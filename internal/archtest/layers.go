@@ -26,13 +26,39 @@ var probe = []string{"probes", "probes/internal/...", "protocol/...", "target", 
 
 // layers is the import rule, from the top down.
 var layers = []layer{
-	{of: "cmd/...", may: slices.Concat([]string{"cmd/...", "watch/...", "policy/...", "bench/...", "scan/...", "serve/...", "engine", "probes/...", "internal/tlsclient", "internal/workers"}, bottom)},
+	{of: "cmd/...", may: slices.Concat([]string{"cmd/...", "watch", "watch/config", "watch/web", "policy/...", "bench/...", "scan/...", "serve/...", "engine", "probes/...", "internal/tlsclient", "internal/workers"}, bottom)},
 	{
 		// It reads the files of keys and authorities that modules name. Its tests ask with them.
 		of: "watch/modules", may: slices.Concat([]string{"watch/config", "engine", "probes/...", "internal/tlsclient"}, bottom),
 		tests: []string{"watch/runner", "watch/track"},
 	},
-	{of: "watch/...", may: slices.Concat([]string{"watch/...", "policy/...", "scan/...", "engine", "probes/...", "internal/workers"}, bottom)},
+	// What is known of targets, and whose turn it is: pure state, told the time.
+	{of: "watch/schedule", may: []string{"internal/timewheel"}},
+	{of: "watch/history", may: []string{"report"}},
+	{of: "watch/track", may: []string{"watch/history", "policy/...", "probes", "protocol", "report"}},
+	// What is read in and told out knows what is known of targets, not who asks them. config knows schedule's limits, and metrics
+	// its counts.
+	{of: "watch/config", may: slices.Concat([]string{"watch/schedule", "policy/...", "probes", "probes/builtin", "probes/starttls"}, bottom)},
+	{of: "watch/discovery", may: slices.Concat([]string{"watch/track"}, bottom)},
+	{of: "watch/events", may: slices.Concat([]string{"watch/track", "policy/..."}, bottom)},
+	{of: "watch/metrics", may: slices.Concat([]string{"watch/track", "watch/schedule", "policy/...", "probes"}, bottom)},
+	{
+		of: "watch/otlp", may: slices.Concat([]string{"watch/config", "watch/metrics", "watch/track", "policy/..."}, bottom),
+		tests: []string{"watch/schedule", "probes"},
+	},
+	{of: "watch/page"},
+	{
+		of: "watch/web", may: slices.Concat([]string{"watch/history", "watch/metrics", "watch/page", "watch/track", "policy/..."}, bottom),
+		tests: []string{"probes"},
+	},
+	// Who asks targets is told of them, and of jobs, by watch alone, which joins them all.
+	{
+		of: "watch/runner", may: slices.Concat([]string{"watch/modules", "watch/schedule", "watch/track", "policy/...", "scan", "engine", "probes"}, bottom),
+		tests: []string{"probes/..."},
+	},
+	{of: "watch/crew", may: []string{"internal/clock", "internal/workers"}},
+	{of: "watch/takeover", may: bottom},
+	{of: "watch", may: slices.Concat([]string{"watch/*", "policy/...", "scan", "engine", "probes", "internal/workers"}, bottom)},
 	// What is compared does the same work by itself: no scan stands between it and the figures.
 	{of: "bench/transport/...", may: slices.Concat([]string{"bench/transport/...", "engine", "probes/..."}, bottom)},
 	// It brings its own targets.
@@ -120,7 +146,8 @@ var libraries = []library{
 	{"github.com/cloudwego/netpoll", []string{"bench/transport/netpoll"}, false},
 	{"github.com/urfave/cli/v2", []string{"cmd/..."}, false},
 	{"github.com/HdrHistogram/hdrhistogram-go", []string{"internal/histogram"}, false},
-	{"github.com/goccy/go-yaml", []string{"watch/config", "watch/discovery"}, false},
+	// web looks into the file of exporter-toolkit, which keeps what it reads there to itself.
+	{"github.com/goccy/go-yaml", []string{"watch/config", "watch/discovery", "watch/web"}, false},
 	{"github.com/ajstarks/svgo", []string{"bench/page"}, false},
 	{"github.com/fsnotify/fsnotify", []string{"watch/..."}, false},
 	{"go.opentelemetry.io/proto/otlp", []string{"watch/otlp"}, true},

@@ -8,6 +8,7 @@ import (
 	"hash/fnv"
 	"time"
 
+	"sonde/internal/clock"
 	"sonde/internal/kernel/limits"
 	"sonde/policy/pace"
 	"sonde/watch/config"
@@ -79,7 +80,8 @@ func (w *Watch) readText(text []byte, old *loaded) (*loaded, error) {
 		return nil, err
 	}
 	l := &loaded{config: c, modules: make(map[string]*modules.Module), at: w.clk.Wall(w.clk.Now())}
-	now := func() time.Time { return w.clk.Wall(w.clk.Now()) }
+	// Certificates are held against the date as it is: this process may be older than the last step of the clock.
+	now := func() time.Time { return time.Unix(0, clock.RealTime()).UTC() }
 	for i := range c.Modules {
 		m, err := modules.Compile(&c.Modules[i], now)
 		if err != nil {

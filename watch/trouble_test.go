@@ -22,6 +22,7 @@ import (
 	"sonde/internal/clock"
 	"sonde/internal/testpeer"
 	"sonde/policy/flap"
+	"sonde/report"
 	"sonde/watch/runner"
 	"sonde/watch/track"
 )
@@ -230,6 +231,25 @@ func TestClockJumps(t *testing.T) {
 	cancel()
 	if err := <-done; err != nil {
 		t.Error(err)
+	}
+}
+
+// TestClockWasWrong: certificates are held against the date as it is, though the clock was years off when the process began.
+func TestClockWasWrong(t *testing.T) {
+	secure := testpeer.New(t, testpeer.TLS13, testpeer.Options{})
+	ca := filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(ca, secure.Credentials().RootPEM(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	clk := &jumping{Clock: clock.NewSystem()}
+	clk.by.Store(-int64(20 * 365 * 24 * time.Hour))
+	text := fmt.Sprintf("modules:\n  tls: {probe: tls, timeout: 5s, tls: {ca_file: %q, server_name: sonde.test}}\njobs:\n", ca)
+	p := startWith(t, text+job("a", "tls", 100*time.Millisecond, "", secure.Addr().String()), func(o *Options) { o.Clock = clk })
+	p.rounds(1)
+	for _, v := range p.views() {
+		if v.Status() != report.Success {
+			t.Errorf("%v", v.Status())
+		}
 	}
 }
 

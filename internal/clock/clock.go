@@ -16,8 +16,8 @@ type Clock interface {
 	Wall(moment int64) time.Time
 }
 
-// RealTime is the machine's wall time now (CLOCK_REALTIME, clock_gettime(2)), in nanoseconds since 1970. It may be set, and
-// is for one purpose: how long ago something was that the kernel tells by this clock.
+// RealTime is the machine's wall time now (CLOCK_REALTIME, clock_gettime(2)), in nanoseconds since 1970. It may be set, and is for
+// what is told by this clock elsewhere: moments of the kernel's, or of another process, and the validity of certificates.
 func RealTime() int64 { return time.Now().UnixNano() }
 
 // Deadline is the moment so long from now for package net, which looks at the wall clock where a Time is of that alone: after a step

@@ -27,7 +27,7 @@ const (
 
 // check holds what was read against what makes sense: limits, and what one value means for another.
 func (r *reader) check(c *Config) {
-	if len(c.Modules) == 0 && !r.has(&c.Modules) {
+	if len(c.Modules) == 0 && !r.has(&c.Modules) && len(r.errs) == 0 {
 		r.fail(place{}, "a module says how targets are asked, as in modules: {web: {probe: http}}", "there are no modules")
 	}
 	for i := range c.Modules {

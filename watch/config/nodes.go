@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/lexer"
@@ -84,7 +85,11 @@ func (r *reader) failSyntax(err error) {
 	if t := told.GetToken(); t != nil && t.Position != nil {
 		at = place{t.Position.Line, t.Position.Column}
 	}
-	r.fail(at, "", "not YAML: %s", told.GetMessage())
+	hint := ""
+	if strings.Contains(told.GetMessage(), "character '\t'") {
+		hint = "YAML is indented by spaces, not by tabs"
+	}
+	r.fail(at, hint, "not YAML: %s", told.GetMessage())
 }
 
 // placeOf is where a node begins.

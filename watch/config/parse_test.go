@@ -127,6 +127,8 @@ func TestWholeFile(t *testing.T) {
 		"modules: {a: {probe: tcp}}\n---\nmodules: {}\n": "f.yml:3:1: a second document",
 		"a: 'x\n":                      "f.yml:1:4: not YAML: could not find end",
 		"- a\n":                        "f.yml:1:1: the file: want a mapping, got a list",
+		"modules:\n\ta: 1\n":           "(hint: YAML is indented by spaces, not by tabs)",
+		"history: ten\n":               `f.yml:1:10: history: "ten": want a whole number`,
 		"jobs: []\n":                   "f.yml: there are no modules",
 		strings.Repeat(" ", maxFile+1): "more than 8 MiB",
 		strings.Repeat("[", 100_000):   "inside each other",

@@ -68,7 +68,7 @@ func parseBool(text string, quoted bool) (any, error) {
 			return false, nil
 		}
 	}
-	return nil, &mendable{"want true or false", unquote(quoted)}
+	return nil, &mendable{fmt.Sprintf("%q: want true or false", clip(text)), unquote(quoted)}
 }
 
 func unquote(quoted bool) string {
@@ -81,7 +81,7 @@ func unquote(quoted bool) string {
 func parseInt(text string, quoted bool) (any, error) {
 	n, err := strconv.Atoi(text)
 	if err != nil || quoted {
-		return nil, &mendable{"want a whole number", unquote(quoted)}
+		return nil, &mendable{fmt.Sprintf("%q: want a whole number", clip(text)), unquote(quoted)}
 	}
 	return n, nil
 }
@@ -89,7 +89,7 @@ func parseInt(text string, quoted bool) (any, error) {
 func parseFloat(text string, quoted bool) (any, error) {
 	n, err := strconv.ParseFloat(text, 64)
 	if err != nil || quoted || math.IsNaN(n) || math.IsInf(n, 0) {
-		return nil, &mendable{"want a number", unquote(quoted)}
+		return nil, &mendable{fmt.Sprintf("%q: want a number", clip(text)), unquote(quoted)}
 	}
 	return n, nil
 }
@@ -98,7 +98,11 @@ func parseDuration(text string, _ bool) (any, error) {
 	if d, err := time.ParseDuration(text); err == nil && d == 0 {
 		return d, nil // where it makes no sense, the checks say so
 	}
-	return words.ParseDuration(text)
+	d, err := words.ParseDuration(text)
+	if err != nil {
+		return nil, fmt.Errorf("%q: %w", clip(text), err)
+	}
+	return d, nil
 }
 
 func parseRegexp(text string, _ bool) (any, error) {

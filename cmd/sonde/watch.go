@@ -53,7 +53,7 @@ func newWatchCommand(p *program) *command {
 	formats := []report.Format{report.JSONL, report.CSV, report.Text}
 	return &command{
 		name:    "watch",
-		summary: "probe targets again and again, keep connections to some, and tell how they are",
+		summary: "probe on a schedule, keep connections, and tell how targets are",
 		usage:   "--config FILE [flags]",
 		about: []string{
 			"It works by a file of modules (how a target is asked) and jobs (which targets, how often), or by a file of blackbox_exporter as " +

@@ -60,6 +60,7 @@ const (
 	idleLimit    = 2 * time.Minute  // between two requests; Prometheus asks each minute or sooner
 	bodyLimit    = 30 * time.Second // to send a body, which nothing here reads; what takes longer without one goes on
 	answerLimit  = 30 * time.Second // to take an answer
+	profileLimit = 10 * time.Minute // to take one that begins when its time is over: 30 s, if the asker does not say
 	maxHeader    = 64 << 10
 	defaultGrace = 5 * time.Second
 )
@@ -129,9 +130,9 @@ func (s *Server) Handler() http.Handler {
 	mux.Handle("GET /", page.Handler())
 	if s.opt.Pprof {
 		mux.HandleFunc("GET /debug/pprof/", pprof.Index)
-		mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+		mux.HandleFunc("GET /debug/pprof/profile", s.patiently(pprof.Profile))
 		mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
-		mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+		mux.HandleFunc("GET /debug/pprof/trace", s.patiently(pprof.Trace))
 	}
 	return s.guard(mux)
 }
@@ -143,7 +144,9 @@ func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 	handler := s.Handler()
 	servers := make([]*http.Server, len(listeners))
 	ended := make(chan error, len(listeners))
+	places := make(chan struct{}, maxConnections)
 	for i, l := range listeners {
+		l = newCrowd(l, places)
 		// One each: the toolkit wraps the handler of the server that it is given.
 		servers[i] = &http.Server{
 			Handler: handler, ReadHeaderTimeout: headerLimit, ReadTimeout: bodyLimit, IdleTimeout: idleLimit, MaxHeaderBytes: maxHeader,
@@ -178,6 +181,14 @@ func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 		return nil
 	}
 	return failed
+}
+
+// patiently has h answer within profileLimit.
+func (s *Server) patiently(h http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		s.limitAnswer(w, profileLimit)
+		h(w, r)
+	}
 }
 
 // limitAnswer gives the peer so long to take the answer.

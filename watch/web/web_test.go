@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"sonde/internal/testcert"
 	"sonde/watch/web"
@@ -67,6 +68,29 @@ func TestAdmin(t *testing.T) {
 				t.Errorf("got %d, %q, want %d, %q", w.Code, w.Body, c.code, c.says)
 			}
 		})
+	}
+}
+
+// patient is a connection that notes how long it may take the answer.
+type patient struct {
+	*httptest.ResponseRecorder
+	limit time.Duration
+}
+
+func (p *patient) SetWriteDeadline(at time.Time) error {
+	p.limit = time.Until(at)
+	return nil
+}
+
+// TestProfileHasTime: the answer that pprof gives after its usual 30 s can still be sent.
+func TestProfileHasTime(t *testing.T) {
+	h := handler(newFake(t, 0), web.Options{Pprof: true})
+	for path, least := range map[string]time.Duration{"/debug/pprof/trace?seconds=0.001": 5 * time.Minute, "/-/healthy": 0} {
+		w := &patient{ResponseRecorder: httptest.NewRecorder()}
+		h.ServeHTTP(w, httptest.NewRequest("GET", path, nil))
+		if w.Code != 200 || w.limit < least || w.limit == 0 {
+			t.Errorf("%s: got %d, a limit of %v, want at least %v", path, w.Code, w.limit, least)
+		}
 	}
 }
 

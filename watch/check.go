@@ -3,6 +3,8 @@ package watch
 import (
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
 
 	"sonde/internal/clock"
 	"sonde/watch/config"
@@ -17,7 +19,8 @@ type Checked struct {
 	Targets map[string]int
 	// Refused is how many entries of those lists can't be probed.
 	Refused int
-	// Faults are such entries, at most some twenty of a job, and lists that can't be read: for a person.
+	// Faults are such entries, at most some twenty of a job, lists that can't be read, and a spool of events without a folder: for a
+	// person. Without that folder a watch does not begin.
 	Faults []string
 }
 
@@ -55,6 +58,11 @@ func (w *Watch) checkTargets(ctx context.Context, l *loaded, c *Checked) error {
 		c.Targets[u.Job] = len(u.Targets)
 		for _, fault := range u.Faults {
 			c.Faults = append(c.Faults, fmt.Sprintf("job %q: %s", u.Job, fault))
+		}
+	}
+	if e := l.config.Events; e != nil && e.Spool != "" {
+		if _, err := os.Stat(filepath.Dir(e.Spool)); err != nil {
+			c.Faults = append(c.Faults, fmt.Sprintf("events.spool: its folder: %v", err))
 		}
 	}
 	for _, s := range f.discovery.Status() {

@@ -280,11 +280,7 @@ func ReadFile(path string) ([]byte, error) {
 		return nil, err // names the file
 	}
 	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	return data, nil
+	return io.ReadAll(io.LimitReader(f, maxFile+1)) // its errors name the file, too
 }
 
 // Read is Load of a file that holds data, whatever is there now.

@@ -232,8 +232,7 @@ func (g *giver) Freeze(ctx context.Context) (*takeover.State, []int, error) {
 		s.Listeners = append(s.Listeners, p.Addr().String())
 	}
 	err := w.runner.Visit(ctx, func() {
-		m := w.runner.Freeze()
-		s.Epoch, s.Until = m.Epoch, m.Until
+		s.Epoch = w.runner.Freeze()
 		s.Jobs = w.table.AppendJobs(nil)
 	})
 	return s, fds, err
@@ -370,7 +369,7 @@ func (t *taker) Live(connections []takeover.Connection) {
 			}
 		}
 		w.runner.SetLimits(limitsOf(w.current.config, w.onLoopback(), w.options.share))
-		taken = w.runner.Follow(runner.Moment{Epoch: t.state.Epoch, Until: t.state.Until}, moved)
+		taken = w.runner.Follow(t.state.Epoch, moved)
 	})
 	w.log.Info("taken over", "connections", taken, "released", len(moved)-taken)
 	w.answer(w.options.Listeners)

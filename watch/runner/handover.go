@@ -13,16 +13,13 @@ import (
 	"sonde/internal/kernel/socket"
 	"sonde/report"
 	"sonde/target"
+	"sonde/watch/schedule"
 	"sonde/watch/track"
 )
 
 // A runner hands over what it has to that of another process, in this order: its kept connections (GiveUp), its turns (Freeze), what it
 // knows (AppendRows), and what comes of probes that were under way (Late). Thaw takes it all back. The other, which was made
 // with Options.Held, learns what is known (TakeRows) and then goes on (Follow).
-
-// Moment is where a runner's turns stopped: Epoch is what they are counted from, and Until the moment by which all that came were
-// begun, in nanoseconds since 1970 by the wall clock as it is now. The zero Moment is none.
-type Moment struct{ Epoch, Until int64 }
 
 // Moved is a kept connection on its way between two runners, with whose it is and by what module it is kept.
 type Moved struct {
@@ -36,10 +33,9 @@ type Moved struct {
 
 // handing is a handover from this runner.
 type handing struct {
-	sent  uint32            // rows below it were appended: what comes of them is late
-	rows  []uint32          // of what is late,
-	late  []json.RawMessage // which are lateResults
-	until int64             // when the last turns were begun
+	sent uint32            // rows below it were appended: what comes of them is late
+	rows []uint32          // of what is late,
+	late []json.RawMessage // which are lateResults
 }
 
 // lateResult is what a turn came to whose row has been sent.
@@ -85,11 +81,11 @@ func (r *Runner) GiveUp(ctx context.Context) ([]Moved, error) {
 	return moved, err
 }
 
-// Freeze begins no turn from here on. To be called in a visit.
-func (r *Runner) Freeze() Moment {
-	r.frozen, r.handing = true, &handing{until: r.passed}
-	shift := clock.RealTime() - r.clk.Now()
-	return Moment{Epoch: r.schedule.Epoch() + shift, Until: r.passed + shift}
+// Freeze begins no turn from here on. It returns what turns are counted from, in nanoseconds since 1970 by the wall clock as it is now. To be
+// called in a visit.
+func (r *Runner) Freeze() (epoch int64) {
+	r.frozen, r.handing = true, &handing{}
+	return r.schedule.Epoch() + clock.RealTime() - r.clk.Now()
 }
 
 // Thaw goes on as before, with the connections that GiveUp gave up. To be called in a visit.
@@ -141,6 +137,7 @@ func (r *Runner) AppendRows(dst []byte, from uint32, n int) (data []byte, next u
 		dst = appendBytes(dst, []byte(w.job.Name))
 		dst = binary.AppendUvarint(dst, w.key)
 		dst = binary.AppendUvarint(dst, uint64(r.schedule.Running(id)))
+		dst = binary.AppendUvarint(dst, uint64(max(r.schedule.Coming(id), 0)))
 		dst = appendBytes(dst, row)
 	}
 	r.handing.sent = next
@@ -214,7 +211,7 @@ func (r *Runner) TakeRows(data []byte) error {
 	}
 	for len(data) > 0 {
 		who := owner{string(bytes()), number()}
-		was := past{running: int(number()), row: bytes()}
+		was := past{running: int(number()), coming: int64(number()), row: bytes()}
 		if bad {
 			return errRows
 		}
@@ -236,7 +233,8 @@ type owner struct {
 
 // past is what another process knew of a target.
 type past struct {
-	running int // probes under way
+	running int   // probes under way
+	coming  int64 // the next turn, as schedule.Coming has it
 	row     []byte
 }
 
@@ -254,14 +252,14 @@ func (r *Runner) learn(row uint32, was *past) {
 	if r.options.Table.TakeRow(row, was.row, r.clk.Now()) != nil {
 		return // then it begins anew
 	}
-	for range min(was.running, maxRunning) {
+	if r.frozen {
+		r.coming[row] = was.coming
+	}
+	for range min(was.running, schedule.MaxRunning) {
 		r.schedule.Began(row)
 		r.elsewhere[row]++
 	}
 }
-
-// maxRunning is how many probes of one target may be under way elsewhere.
-const maxRunning = 1000
 
 // claim gives a new target what was known of it.
 func (r *Runner) claim(row uint32, job string, key uint64) {
@@ -289,15 +287,15 @@ func (r *Runner) release(row uint32) {
 // DropUnclaimed forgets what was known of targets that have not come. To be called in a visit.
 func (r *Runner) DropUnclaimed() { clear(r.unclaimed) }
 
-// Follow begins where another runner stopped, with the connections that it kept. Those of targets that are not here, are kept otherwise or
+// Follow begins where another runner stopped, whose Freeze returned epoch (0: there was none), with the connections that it kept. Those of targets that are not here, are kept otherwise or
 // not at all, are closed. It returns how many are ours now. To be called in a visit.
-func (r *Runner) Follow(m Moment, moved []Moved) (taken int) {
+func (r *Runner) Follow(epoch int64, moved []Moved) (taken int) {
 	now := r.clk.Now()
 	r.frozen = false
-	if m != (Moment{}) {
-		shift := now - clock.RealTime()
-		r.schedule.Follow(m.Epoch+shift, m.Until+shift+1, now)
+	if epoch != 0 {
+		r.schedule.Follow(epoch+now-clock.RealTime(), now, r.coming)
 	}
+	r.coming = nil
 	var ours []Moved
 	for i := range moved {
 		if r.board(&moved[i]) {

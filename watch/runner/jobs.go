@@ -184,6 +184,7 @@ func (r *Runner) forget(rows map[uint64]uint32) {
 		r.options.Table.Remove(row)
 		r.watched[row] = watched{kept: noFlight}
 		delete(r.elsewhere, row)
+		delete(r.coming, row)
 	}
 }
 

@@ -80,12 +80,12 @@ type Runner struct {
 	toldFull bool
 
 	// Of a handover (handover.go):
-	passed    int64    // the turns that came by then were begun
 	frozen    bool     // no turn is begun
 	giving    bool     // no connection that is to be kept is begun
 	handing   *handing // nil: there is none, or it is to us
 	unclaimed map[owner]past
-	elsewhere map[uint32]int // turns under way in the process that we follow, by row
+	elsewhere map[uint32]int   // turns under way in the process that we follow, by row
+	coming    map[uint32]int64 // their next turns there, until Follow
 
 	turns    []schedule.Turn
 	outcomes []engine.Outcome
@@ -148,7 +148,7 @@ func New(o Options) (*Runner, error) {
 	r := &Runner{
 		options: o, clk: o.Clock, log: o.Log, flights: newFlights(), jobs: make(map[string]*job),
 		visits: make(chan func()), over: make(chan struct{}),
-		frozen: o.Held, unclaimed: make(map[owner]past), elsewhere: make(map[uint32]int),
+		frozen: o.Held, unclaimed: make(map[owner]past), elsewhere: make(map[uint32]int), coming: make(map[uint32]int64),
 	}
 	if r.clk == nil {
 		r.clk = clock.NewSystem()
@@ -173,7 +173,6 @@ func New(o Options) (*Runner, error) {
 	r.profiles = newProfiles(r.engine, r.flights)
 	now := r.clk.Now()
 	wall := r.clk.Wall(now)
-	r.passed = now
 	r.schedule, r.waits = schedule.New(now, wall), timewheel.New(now)
 	r.rng = rand.New(rand.NewPCG(uint64(wall.UnixNano()), uint64(now)))
 	o.Names.Clock = r.clk
@@ -240,7 +239,6 @@ func (r *Runner) pass(now int64) (more bool) {
 		r.expire(now, id)
 	}
 	if !r.stopped && !r.frozen {
-		r.passed = now
 		r.turns = r.schedule.Due(now, r.turns[:0])
 		for _, s := range r.schedule.Skips() {
 			r.skipped(s)

@@ -18,7 +18,7 @@ func TestFollow(t *testing.T) {
 		}
 		return s
 	}
-	const stop, end = start + 10*second, start + 20*second
+	const end = start + 16*second
 	var want, got [targets][]int64
 	take := func(s *Schedule, to *[targets][]int64, away int64) func(Turn, int64) {
 		return func(turn Turn, _ int64) {
@@ -29,28 +29,32 @@ func TestFollow(t *testing.T) {
 	whole := set(New(start, wall), start)
 	play(t, whole, start, end, onTime, take(whole, &want, 0))
 
-	old := set(New(start, wall), start)
-	until := start
-	play(t, old, start, stop, onTime, func(turn Turn, now int64) {
-		until = now
-		take(old, &got, 0)(turn, now)
-	})
-	next := set(New(stop+away, wall.Add(time.Hour)), stop+away)
-	resumed := stop + 700*int64(time.Millisecond) + away
-	next.Follow(old.Epoch()+away, until+away+1, resumed)
-	play(t, next, resumed, end+away, onTime, take(next, &got, away))
-	for id := range got {
-		if missing := len(want[id]) - len(got[id]); missing < -1 || missing > 1 { // the last may be at the very end
-			t.Fatalf("target %d: got %d turns, want %d", id, len(got[id]), len(want[id]))
+	for n := range int64(60) {
+		stop := start + 10*second + n*37_654_321
+		got = [targets][]int64{}
+		old := set(New(start, wall), start)
+		play(t, old, start, stop, func(int64) int64 { return 700_000 }, take(old, &got, 0)) // in the middle of a tick
+		coming := make(map[uint32]int64)
+		for id := range uint32(targets) {
+			coming[id] = old.Coming(id)
 		}
-		for i := range min(len(got[id]), len(want[id])) {
-			if got[id][i] != want[id][i] {
-				t.Fatalf("target %d: turn %d is at %d, want %d", id, i, got[id][i], want[id][i])
+		next := set(New(stop+away, wall.Add(time.Hour)), stop+away)
+		resumed := stop + 700*int64(time.Millisecond) + away
+		next.Follow(old.Epoch()+away, resumed, coming)
+		play(t, next, resumed, end+away, onTime, take(next, &got, away))
+		for id := range got {
+			if missing := len(want[id]) - len(got[id]); missing < -1 || missing > 1 { // the last may be at the very end
+				t.Fatalf("target %d: got %d turns, want %d", id, len(got[id]), len(want[id]))
+			}
+			for i := range min(len(got[id]), len(want[id])) {
+				if got[id][i] != want[id][i] {
+					t.Fatalf("target %d: turn %d is at %d, want %d", id, i, got[id][i], want[id][i])
+				}
 			}
 		}
-	}
-	if s := next.Stats(); s.Missed+s.Overlap != 0 {
-		t.Errorf("turns were skipped: %+v", s)
+		if s := next.Stats(); s.Missed+s.Overlap != 0 {
+			t.Errorf("turns were skipped: %+v", s)
+		}
 	}
 }
 

@@ -143,19 +143,33 @@ func (s *Schedule) Hold(id uint32, until int64) {
 // Epoch is where the turns are counted from, the Unix epoch, by the monotonic clock. The wall clock may say something else by now.
 func (s *Schedule) Epoch() int64 { return s.epoch }
 
+// Coming is the target's next turn, since the epoch; 0 if none is to come.
+func (s *Schedule) Coming(id uint32) int64 {
+	if !s.has(id) {
+		return 0
+	}
+	return s.entries[id].at - s.epoch
+}
+
 // Resume says that nobody could ask for turns until now: each target whose turn came meanwhile has one, however late, and only
 // those before that are missed.
 func (s *Schedule) Resume(now int64) { s.resumed = now }
 
-// Follow goes on at the moment now where another schedule stopped, whose epoch was epoch and which has handed out the turns
-// before from: the turns are those that it would have had, and those that came meanwhile are taken as Resume says.
-func (s *Schedule) Follow(epoch, from, now int64) {
+// Follow goes on at the moment now where another schedule stopped, whose epoch was epoch. coming is each target's next turn there; those
+// of others are from now on. What came meanwhile is taken as Resume says.
+func (s *Schedule) Follow(epoch, now int64, coming map[uint32]int64) {
 	s.epoch = epoch
 	s.Resume(now)
 	for id := range s.entries {
-		if e := &s.entries[id]; e.known {
-			s.arm(uint32(id), e, from)
+		e := &s.entries[id]
+		if !e.known {
+			continue
 		}
+		from := now
+		if since := coming[uint32(id)]; since > 0 {
+			from = epoch + since
+		}
+		s.arm(uint32(id), e, from)
 	}
 }
 

@@ -60,9 +60,9 @@ type Connection struct {
 
 // State is where the old process stands still.
 type State struct {
-	// Epoch is where it counts turns from, and Until the moment by which it has begun all that came, both by the wall clock as it
-	// is now (clock.RealTime), in nanoseconds since 1970. The zero State is that of a process that died.
-	Epoch, Until int64
+	// Epoch is what it counts turns from, by the wall clock as it is now (clock.RealTime), in nanoseconds since 1970. 0 is that of a
+	// process that died.
+	Epoch int64
 	// Listeners are the addresses of its listeners.
 	Listeners []string
 	// Jobs are the counts of its jobs.

@@ -17,6 +17,7 @@ import (
 	"sonde/report"
 	"sonde/watch"
 	"sonde/watch/config"
+	"sonde/watch/takeover"
 	"sonde/watch/web"
 )
 
@@ -43,6 +44,8 @@ type watchOptions struct {
 	pprof     bool
 	check     bool
 	once      bool
+	takeover  bool
+	control   string
 	workers   config.Workers // 0: what the file says
 	format    report.Format
 	formatted bool
@@ -59,11 +62,14 @@ func newWatchCommand(p *program) *command {
 			"It works by a file of modules (how a target is asked) and jobs (which targets, how often), or by a file of blackbox_exporter as " +
 				"it is, and answers over HTTP: metrics for Prometheus, probes on demand, and a page for people. See docs/watch.md.",
 			"SIGHUP, a changed file or POST /-/reload have the file read again; one that is bad leaves the old one running. SIGTERM ends it.",
+			"With --takeover it takes the place of a sonde watch that runs: its listeners, kept plain TCP connections and all that it knows, so that " +
+				"an upgrade drops no connection and loses no probe.",
 		},
 		examples: []example{
 			{"sonde watch --config watch.yml", "watch, with the page at http://" + defaultListen + "/"},
 			{"sonde watch --config watch.yml --check", "read the file, tell what it means and what is wrong with it"},
 			{"sonde watch --config watch.yml --once", "probe every target one time; exit code 4 if one failed"},
+			{"sonde watch --config watch.yml --takeover", "take the place of the one that runs, as for an upgrade"},
 			{"sonde watch --config blackbox.yml --listen 127.0.0.1:9115", "stand in for blackbox_exporter"},
 		},
 		flags: []flagSpec{
@@ -74,6 +80,10 @@ func newWatchCommand(p *program) *command {
 				help: "the form of the records of --once", set: o.setFormat},
 			{group: "Watch", name: "workers", arg: "N|auto", words: []string{"auto"}, def: "what the file says, else none", set: o.setWorkers,
 				help: "share the targets among N processes; auto: as many as the kept connections need"},
+			{group: "Watch", name: "takeover", help: "take over from the sonde watch that runs with the same --listen or --control; fail if none does",
+				set: toSwitch(&o.takeover)},
+			{group: "Watch", name: "control", arg: "FILE", files: true, set: toFile(&o.control),
+				help: "the socket for --takeover", def: "takeover.sock in $RUNTIME_DIRECTORY, else one in $TMPDIR by user and port"},
 			{group: "HTTP", name: "listen", arg: "ADDRESS", many: true, def: defaultListen, help: "where to answer; ADDRESS is host:port", set: toList(&o.listen)},
 			{group: "HTTP", name: "web-config", arg: "FILE", files: true, set: toFile(&o.webConfig),
 				help: "TLS, client certificates and passwords, as exporter-toolkit's --web.config.file"},
@@ -105,6 +115,8 @@ func (o *watchOptions) run(ctx context.Context, args []string) error {
 		return &usageError{"watch: --check does not go with --once", "--check reads the file, --once probes"}
 	case o.workers != 0 && o.once:
 		return &usageError{"watch: --workers does not go with --once", "one process asks every target one time, however many there are"}
+	case o.takeover && (o.once || o.check):
+		return &usageError{"watch: --takeover does not go with --once or --check", "it is for one that goes on watching"}
 	case o.formatted && !o.once:
 		return &usageError{"watch: --format is for the records of --once", ""}
 	case o.check:
@@ -185,9 +197,20 @@ func (o *watchOptions) serve(ctx context.Context) error {
 	if len(o.listen) == 0 {
 		o.listen = []string{defaultListen}
 	}
-	listeners, err := listenAll(o.listen)
+	control, err := o.controlSocket()
 	if err != nil {
 		return err
+	}
+	var listeners []net.Listener
+	listen := func(taken []net.Listener) ([]net.Listener, error) {
+		var err error
+		listeners, err = o.listenOn(taken)
+		return listeners, err
+	}
+	if !o.takeover {
+		if _, err := listen(nil); err != nil {
+			return err
+		}
 	}
 	defer func() {
 		for _, l := range listeners {
@@ -203,8 +226,11 @@ func (o *watchOptions) serve(ctx context.Context) error {
 	if err != nil {
 		return o.told(err)
 	}
+	if o.takeover && n > 0 {
+		return errors.New("--takeover: a watch with worker processes can't take over; stop the one that runs and start this one")
+	}
 	w, err := watch.New(watch.Options{
-		File: o.config, Version: version, Log: log, Listeners: listeners,
+		File: o.config, Version: version, Log: log, Listeners: listeners, Control: control, Takeover: o.takeover, Listen: listen,
 		Web:     web.Options{ConfigFile: o.webConfig, Pprof: o.pprof, Reload: true, Log: log},
 		Ready:   func() { o.ready(listeners) },
 		Workers: watch.Workers{Count: n, Args: o.p.workerArgs(watchRole), Stderr: o.p.stderr},
@@ -222,7 +248,10 @@ func (o *watchOptions) serve(ctx context.Context) error {
 		stop()
 		<-told
 	}()
-	return w.Run(ctx)
+	if err = w.Run(ctx); errors.Is(err, takeover.ErrNobody) {
+		return fmt.Errorf("--takeover: %w; without --takeover it starts by itself", err)
+	}
+	return err
 }
 
 // ready tells that the watch runs: a person, and systemd (sd_notify(3), Type=notify).
@@ -234,7 +263,7 @@ func (o *watchOptions) ready(listeners []net.Listener) {
 	for _, l := range listeners {
 		o.p.stderr.note("watching; %s://%s/", scheme, l.Addr())
 	}
-	tellManager(daemon.SdNotifyReady)
+	tellManager(o.readyState())
 }
 
 // tellManager tells systemd what the service is at, if systemd runs it. If it is deaf, there is nobody to tell that.
@@ -252,7 +281,9 @@ func (o *watchOptions) reload(ctx context.Context, w *watch.Watch) {
 			_ = w.Reload(ctx) // which logs what is wrong
 			tellManager(daemon.SdNotifyReady)
 		case <-ctx.Done():
-			tellManager(daemon.SdNotifyStopping)
+			if !w.Given() { // else the service goes on, in another process
+				tellManager(daemon.SdNotifyStopping)
+			}
 			return
 		}
 	}

@@ -91,17 +91,35 @@ func New(s Settings) *Limiter {
 // Take takes a turn for addr at the moment now. When there is none it takes nothing and returns how long to wait for one: a caller
 // that comes then is not sure of it, if others of its subnet wait too. It also waits when there are as many buckets as may be.
 func (l *Limiter) Take(addr netip.Addr, now int64) (wait time.Duration, ok bool) {
-	key := l.Key(addr)
-	full, known := l.full[key]
-	if !known && len(l.full) >= l.settings.Buckets && !l.sweep(now) {
-		return time.Duration(max(l.sweepAt-now, 1)), false
-	}
-	full = max(full, now)
-	if early := full - l.slack - now; early > 0 {
-		return time.Duration(early), false
+	key, full, wait := l.look(addr, now)
+	if wait > 0 {
+		return wait, false
 	}
 	l.full[key] = full + l.gap
 	return 0, true
+}
+
+// Reserve takes the next turn for addr that nobody has yet, and returns how long it is until then. When there are as many buckets as may
+// be it takes nothing, and returns how long to wait before the next try.
+func (l *Limiter) Reserve(addr netip.Addr, now int64) (wait time.Duration, ok bool) {
+	key, full, wait := l.look(addr, now)
+	if full == 0 {
+		return wait, false
+	}
+	l.full[key] = full + l.gap
+	return wait, true
+}
+
+// look finds addr's bucket: when it will be full, not before now, and how long it is until its next turn. full is 0 if there is no room
+// for the bucket.
+func (l *Limiter) look(addr netip.Addr, now int64) (key Bucket, full int64, wait time.Duration) {
+	key = l.Key(addr)
+	full, known := l.full[key]
+	if !known && len(l.full) >= l.settings.Buckets && !l.sweep(now) {
+		return key, 0, time.Duration(max(l.sweepAt-now, 1))
+	}
+	full = max(full, now)
+	return key, full, time.Duration(max(full-l.slack-now, 0))
 }
 
 // Give takes back the last turn of addr's bucket, which nobody used.

@@ -141,3 +141,20 @@ func BenchmarkTake(b *testing.B) {
 		now += 1000
 	}
 }
+
+// TestReserve gives turns of their own to many that come at once, in order, and takes none where there is no room for a bucket.
+func TestReserve(t *testing.T) {
+	l, now := New(Settings{PerSecond: 10, Burst: 2, Buckets: 1}), second
+	for i := range 20 {
+		want := time.Duration(max(i-1, 0)) * 100 * time.Millisecond
+		if wait, ok := l.Reserve(addr("192.0.2.7"), now); !ok || wait != want {
+			t.Fatalf("the turn %d: ok %v, a wait of %v, want %v", i, ok, wait, want)
+		}
+	}
+	if wait, ok := l.Reserve(addr("192.0.2.8"), now); ok || wait <= 0 || l.Buckets() != 1 {
+		t.Errorf("another bucket than there may be: ok %v, a wait of %v, %d buckets", ok, wait, l.Buckets())
+	}
+	if wait, ok := l.Take(addr("192.0.2.7"), now); ok || wait != 1900*time.Millisecond {
+		t.Errorf("behind those: ok %v, a wait of %v, want 1.9 s", ok, wait)
+	}
+}

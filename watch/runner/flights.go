@@ -43,6 +43,7 @@ type flight struct {
 	stood   bool           // likewise: it stands
 	since   int64          // likewise: from when on
 	cause   track.Cause    // why it stands no more
+	paced   bool           // its dial has the turn of its host and of its subnet
 	again   bool           // while it waits: what comes is a new attempt, from its start
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"net/netip"
 	"strings"
@@ -15,12 +16,14 @@ import (
 	"sonde/engine"
 	"sonde/internal/testpeer"
 	"sonde/policy/breaker"
+	"sonde/policy/pace"
 	"sonde/policy/retry"
 	"sonde/probes"
 	"sonde/probes/banner"
 	"sonde/probes/tcp"
 	"sonde/report"
 	"sonde/target"
+	"sonde/watch/modules"
 	"sonde/watch/track"
 )
 
@@ -516,4 +519,94 @@ func TestStopInTheMiddle(t *testing.T) {
 	<-changing
 	p.end()
 	<-changed
+}
+
+// TestPaced: dials of one host wait for a turn, each for its own, and no longer than the rate says. What waits is not late.
+func TestPaced(t *testing.T) {
+	p := start(t, Options{})
+	addrs := make([]netip.AddrPort, 40)
+	for i := range addrs {
+		addrs[i] = sink(t)
+	}
+	const perSecond = 100
+	var began int64
+	p.do(func() {
+		p.SetLimits(Limits{HostRate: pace.Settings{PerSecond: perSecond}, SubnetRate: pace.Settings{PerSecond: 10 * perSecond, Bits4: 24, Bits6: 64}})
+		p.SetJob(fast("j", plain(tcp.Probe{})))
+		p.SetTargets("j", targets("j", addrs...))
+		began = p.clk.Now()
+	})
+	const dials = 80
+	seen := make(map[uint32]int)
+	for range dials {
+		seen[p.next().row]++
+	}
+	p.do(func() {
+		if took := p.clk.Now() - began; took < (dials-2)*int64(time.Second)/perSecond {
+			t.Errorf("%d dials within %v", dials, time.Duration(took))
+		}
+		if turns := p.schedule.Stats().Turns; p.counts.Paced > turns || p.counts.Paced == 0 {
+			t.Errorf("%d dials waited, of %d turns", p.counts.Paced, turns)
+		}
+	})
+	if len(seen) != len(addrs) {
+		t.Errorf("%d of %d targets had a turn", len(seen), len(addrs))
+	}
+}
+
+// TestChurn changes jobs, their plans and modes, and their targets, in the middle of everything and by chance: when all is taken away,
+// nothing is left (and start's end finds all given back).
+func TestChurn(t *testing.T) {
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	rng := rand.New(rand.NewPCG(seed, 0))
+	p := start(t, Options{Loops: 2, Connections: 20, Names: target.ResolverOptions{Lookup: hanging, Timeout: 20 * time.Millisecond}})
+	open, silent := sink(t), testpeer.New(t, testpeer.Sink, testpeer.Options{}).Addr()
+	addrs := []netip.AddrPort{open, silent, closed(t), testpeer.New(t, testpeer.Reset, testpeer.Options{}).Addr()}
+	modules := make([]*modules.Module, 6)
+	for i := range modules {
+		m := plain([]probes.Probe{tcp.Probe{}, unanswered(t)}[i%2])
+		m.Limits.Read, m.Timeout = time.Duration(1+i)*20*time.Millisecond, time.Duration(1+i)*100*time.Millisecond
+		m.Heartbeat, m.Fingerprint = m.Kept, uint64(i)
+		modules[i] = m
+	}
+	change := func() {
+		j := fast(fmt.Sprintf("j%d", rng.IntN(4)), modules[rng.IntN(len(modules))])
+		if rng.IntN(5) == 0 {
+			p.RemoveJob(j.Name)
+			return
+		}
+		j.Keep, j.Overlap, j.Heartbeat = rng.IntN(2) == 0, rng.IntN(2) == 0, time.Duration(1+rng.IntN(3))*100*time.Millisecond
+		j.Interval += time.Duration(rng.IntN(3)) * 10 * time.Millisecond
+		j.Retries = retry.Settings{Retries: rng.IntN(2), Delay: time.Millisecond}
+		if rng.IntN(2) == 0 {
+			j.Fallback = modules[0]
+			j.Settings.Breaker = breaker.Settings{Window: 2, Failures: 2, OpenFor: time.Millisecond, MaxOpenFor: time.Second}
+		}
+		p.SetJob(j)
+		var of []Target
+		for i := range rng.IntN(30) {
+			one := targets(j.Name, addrs[rng.IntN(len(addrs))])[0]
+			one.Key, one.About.Keep = uint64(i), j.Keep
+			if i%5 == 0 {
+				one.Entry.Addr, one.Entry.Domain = netip.Addr{}, [...]string{"dead.test", "good.test"}[rng.IntN(2)]
+			}
+			of = append(of, one)
+		}
+		p.SetTargets(j.Name, of)
+	}
+	for range 300 {
+		p.do(change)
+		if rng.IntN(3) > 0 {
+			continue
+		}
+		came := func() uint64 { s := p.schedule.Stats(); return s.Turns + s.Overlap + s.Missed }
+		var was uint64
+		p.do(func() { was = came() })
+		p.until("a turn further", func() bool { return p.schedule.Len() == 0 || came() > was })
+	}
+	p.do(func() { p.KeepJobs(func(string) bool { return false }) })
+	p.until("all let go", func() bool {
+		return p.flights.used == 0 && p.probing == 0 && p.keeping == 0 && p.options.Table.Len() == 0 && p.waits.Len() == 0 && p.schedule.Len() == 0
+	})
 }

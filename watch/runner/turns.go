@@ -121,17 +121,12 @@ func (r *Runner) dial(now int64, id uint32, f *flight) {
 		r.fail(now, id, f, report.InvalidInput, report.SideLocal, addr.String()+" is no address of a peer")
 		return
 	}
-	for i, p := range r.paces {
-		if wait, ok := p.Take(addr, now); !ok {
-			for _, had := range r.paces[:i] {
-				had.Give(addr)
-			}
-			r.counts.Paced++
-			f.due += int64(wait) // our own limit is nobody's lateness
-			r.wait(id, f, now+int64(wait))
-			return
-		}
+	if wait := r.pace(now, f); wait > 0 {
+		f.due += int64(wait) // our own limit is nobody's lateness
+		r.wait(id, f, now+int64(wait))
+		return
 	}
+	f.paced = false // for the next one
 	zone, err := target.Zone(addr)
 	if err != nil {
 		r.fail(now, id, f, report.InvalidInput, report.SideLocal, err.Error())
@@ -158,6 +153,28 @@ func (r *Runner) dial(now int64, id uint32, f *flight) {
 	}
 	r.probing++
 	r.pending = append(r.pending, j)
+}
+
+// pace takes the turn of the flight's host and of its subnet for a dial, and returns how long it is until then, when it is to be called
+// again. Each has a turn of its own, in order: if all that wait looked whose it is, they would do little else.
+func (r *Runner) pace(now int64, f *flight) (wait time.Duration) {
+	if f.paced {
+		return 0
+	}
+	for i, p := range r.paces {
+		until, ok := p.Reserve(f.target.Addr, now)
+		if !ok {
+			for _, had := range r.paces[:i] {
+				had.Give(f.target.Addr)
+			}
+			return until
+		}
+		wait = max(wait, until)
+	}
+	if f.paced = true; wait > 0 {
+		r.counts.Paced++
+	}
+	return wait
 }
 
 // wait has the flight go on at a moment.

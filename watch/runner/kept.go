@@ -63,8 +63,8 @@ func (r *Runner) unconnected(now int64, id uint32, f *flight, res *track.Result)
 	r.record(now, row, res)
 }
 
-// keepRoom is how many connections may be kept. A tenth is left for probes, which would wait for ever otherwise.
-func (r *Runner) keepRoom() int { return r.room - r.room/10 }
+// keepRoom is how many connections may be kept. A tenth, or a thousand, is left for probes, which would wait for ever otherwise.
+func (r *Runner) keepRoom() int { return r.room - min(r.room/10, 1000) }
 
 // tellFull tells, once until half of them are gone, that not all connections can be kept.
 func (r *Runner) tellFull() {

@@ -31,7 +31,7 @@ import (
 type Options struct {
 	// Table has the targets; it is the Runner's from New on. Not nil.
 	Table *track.Table
-	// Descriptors is how many sockets may be open, of which kept connections take nine tenths at most; default 1000. Connections is
+	// Descriptors is how many sockets may be open, of which kept connections leave a tenth or a thousand; default 1000. Connections is
 	// how many probes may be in flight, without what is kept; default Descriptors. Loops is as engine.Config has it.
 	Connections, Descriptors, Loops int
 	// Names is how names are resolved.

@@ -26,7 +26,7 @@ var probe = []string{"probes", "probes/internal/...", "protocol/...", "target", 
 
 // layers is the import rule, from the top down.
 var layers = []layer{
-	{of: "cmd/...", may: slices.Concat([]string{"cmd/...", "watch", "watch/config", "watch/web", "policy/...", "bench/...", "scan/...", "serve/...", "engine", "probes/...", "internal/tlsclient", "internal/workers"}, bottom)},
+	{of: "cmd/...", may: slices.Concat([]string{"cmd/...", "watch", "watch/config", "watch/takeover", "watch/web", "policy/...", "bench/...", "scan/...", "serve/...", "engine", "probes/...", "internal/tlsclient", "internal/workers"}, bottom)},
 	{
 		// It reads the files of keys and authorities that modules name. Its tests ask with them.
 		of: "watch/modules", may: slices.Concat([]string{"watch/config", "engine", "probes/...", "internal/tlsclient"}, bottom),

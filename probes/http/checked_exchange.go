@@ -3,7 +3,6 @@ package http
 import (
 	"bytes"
 	"fmt"
-	"regexp"
 	"slices"
 
 	"sonde/probes/internal/conclude"
@@ -24,10 +23,11 @@ type checkedExchange struct {
 	send   [2][]byte
 
 	interim int
-	coding  *decoder // nil: the body is taken as it is
-	keep    bool     // the body is wanted by an expression
-	body    []byte   // the decoded body as far as it is kept
-	failed  bool     // verdict and reason stand
+	coding  *decoder   // nil: the body is taken as it is
+	keep    bool       // the body is wanted by an expression
+	body    []byte     // the decoded body as far as it is kept, at most maxWhole
+	search  []*matcher // the expressions for a body that is longer: those that refuse, and then those that require
+	failed  bool       // verdict and reason stand
 	verdict protocol.Verdict
 	reason  string
 	finding checkedFinding
@@ -154,7 +154,7 @@ func (e *checkedExchange) add(part []byte) bool {
 	}
 	e.finding.bodyBytes += int64(len(part))
 	if e.keep {
-		e.body = append(e.body, part...)
+		e.seek(part)
 	}
 	if !within {
 		e.breakBody(protocol.OverLimit, fmt.Sprintf("body above %d bytes", limit))
@@ -162,11 +162,51 @@ func (e *checkedExchange) add(part []byte) bool {
 	return within
 }
 
+// maxWhole is the longest body that is held against expressions at its end. A longer one is as it comes: in all that takes more time,
+// but at no moment so much that others on this loop wait (an expression looks at some 10 MB a second), and no memory.
+const maxWhole = 64 << 10
+
+// seek has the expressions look for what they want in a part of the body, now or at its end.
+func (e *checkedExchange) seek(part []byte) {
+	if e.search == nil {
+		e.body = append(e.body, part...)
+		if len(e.body) <= maxWhole {
+			return
+		}
+		for _, r := range slices.Concat(e.checks().RefuseBody, e.checks().RequireBody) {
+			e.search = append(e.search, newMatcher(r))
+		}
+		part, e.body = e.body, nil
+	}
+	for _, m := range e.search {
+		m.write(part)
+	}
+}
+
+// matched reports for each expression, in the order of search, whether the body matches it.
+func (e *checkedExchange) matched() []bool {
+	var matched []bool
+	if e.search == nil {
+		for _, r := range slices.Concat(e.checks().RefuseBody, e.checks().RequireBody) {
+			matched = append(matched, r.Match(e.body))
+		}
+	}
+	for _, m := range e.search {
+		m.finish()
+		matched = append(matched, m.matched)
+	}
+	e.search, e.body = nil, nil
+	return matched
+}
+
 // breakBody is a body that is not there to its end: what an expression would have found in it can't be told.
 func (e *checkedExchange) breakBody(verdict protocol.Verdict, reason string) {
 	e.fail(verdict, reason)
 	e.finding.regexpFailed = e.finding.regexpFailed || e.keep
-	e.keep, e.body = false, nil
+	for _, m := range e.search {
+		m.finish()
+	}
+	e.keep, e.body, e.search = false, nil, nil
 }
 
 // endBody is the end of the body as the server has it.
@@ -198,12 +238,12 @@ func (e *checkedExchange) finish() protocol.Step {
 }
 
 func (e *checkedExchange) matchBody() {
-	matches := func(r *regexp.Regexp) bool { return r.Match(e.body) }
-	if i := slices.IndexFunc(e.checks().RefuseBody, matches); i >= 0 {
-		e.fail(protocol.Refused, "body matches "+e.checks().RefuseBody[i].String())
+	matched, refuse, require := e.matched(), e.checks().RefuseBody, e.checks().RequireBody
+	if i := slices.Index(matched[:len(refuse)], true); i >= 0 {
+		e.fail(protocol.Refused, "body matches "+refuse[i].String())
 	}
-	if i := slices.IndexFunc(e.checks().RequireBody, func(r *regexp.Regexp) bool { return !matches(r) }); i >= 0 {
-		e.fail(protocol.Refused, "body does not match "+e.checks().RequireBody[i].String())
+	if i := slices.Index(matched[len(refuse):], false); i >= 0 {
+		e.fail(protocol.Refused, "body does not match "+require[i].String())
 	}
 	e.finding.regexpFailed = e.failed
 }

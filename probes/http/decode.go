@@ -5,47 +5,22 @@ import (
 	"compress/gzip"
 	"compress/zlib"
 	"io"
-	"iter"
 )
 
-// decoder undoes the coding of a body that is handed to it in parts. The standard library's decoders pull what they read, so
-// one of them runs as a coroutine that parks wherever it would wait for more. Nothing of the body is kept but what deflate
-// needs (32 KiB, RFC 1951 s.2), and no more is decoded than emit takes. The coroutine ends with the coding, and with finish:
-// whoever makes a decoder must call it in the end.
+// decoder undoes the coding of a body that is handed to it in parts: the standard library's decoders pull what they read. Nothing of
+// the body is kept but what deflate needs (32 KiB, RFC 1951 s.2), and no more is decoded than emit takes.
 type decoder struct {
-	resume func() (struct{}, bool)
-	park   func(struct{}) bool
-
-	part  []byte // what the coroutine has not read yet
-	ended bool   // nothing comes behind part
-
+	feed         // over when nothing more is decoded
 	opened bool  // the coding's own header was read
-	over   bool  // nothing more is decoded
-	err    error // why, unless the coding's end was reached or emit had enough
+	err    error // why it is over, unless the coding's end was reached or emit had enough
 }
 
 // newDecoder returns a decoder for "gzip" or "deflate". emit gets what was decoded, valid during the call, and returns false
 // when it wants no more.
 func newDecoder(coding string, emit func([]byte) bool) *decoder {
 	d := &decoder{}
-	d.resume, _ = iter.Pull(func(park func(struct{}) bool) {
-		d.park = park
-		d.err = d.run(coding, emit)
-		d.over = true
-	})
+	d.begin(func() { d.err = d.run(coding, emit) })
 	return d
-}
-
-// write decodes part, which is not needed any more when it returns.
-func (d *decoder) write(part []byte) {
-	d.part = part
-	d.resume()
-}
-
-// finish decodes what is left once nothing more comes.
-func (d *decoder) finish() {
-	d.ended = true
-	d.resume()
 }
 
 // run is the coroutine.
@@ -78,20 +53,6 @@ func (d *decoder) open(coding string) (io.Reader, error) {
 		return flate.NewReader(d), nil
 	}
 	return zlib.NewReader(d)
-}
-
-// await has at least n bytes in part, or returns false.
-func (d *decoder) await(n int) bool {
-	var held []byte
-	for len(held)+len(d.part) < n && !d.ended {
-		held = append(held, d.part...)
-		d.part = nil
-		d.park(struct{}{})
-	}
-	if len(held) > 0 {
-		d.part = append(held, d.part...)
-	}
-	return len(d.part) >= n
 }
 
 // Read implements [io.Reader] for the coroutine.

@@ -205,7 +205,7 @@ function fill(e, row, limits, now) {
   e.className = `row is-${row.state}`
   q('.state use').setAttribute('href', `#s-${row.state}`)
   q('.state b').textContent = row.state
-  q('.name b').textContent = named(row.instance)
+  q('.name b').textContent = named(row.instance, false)
   q('.name b').title = row.instance
   q('.name small').textContent = [row.job, ...Object.entries(row.labels ?? {}).map(([k, v]) => `${k}=${v}`)].join(' · ')
   q('.spark').replaceChildren(spark(row.spark?.totals ?? []))

@@ -34,13 +34,13 @@ export function micros(us) {
   return `${n < 9.995 ? n.toFixed(2) : n < 99.95 ? n.toFixed(1) : n.toFixed(0)} ${unit}`
 }
 
-// named says whom an entry is about: of a line ip,domain,tag,port its name and port, and the address behind them.
-export function named(entry) {
+// named says whom an entry is about: of a line ip,domain,tag,port its name and port, and if there is room the address behind them.
+export function named(entry, room = true) {
   const parts = entry.split(',')
   if (parts.length !== 4) return entry
   const [ip, domain, , port] = parts
   const at = (host) => (port ? `${host.includes(':') ? `[${host}]` : host}:${port}` : host)
-  return domain && ip ? `${at(domain)} (${ip})` : at(domain || ip)
+  return domain && ip && room ? `${at(domain)} (${ip})` : at(domain || ip)
 }
 
 // span says how long something took or is away, in its largest unit: 45 s, 12 min, 3 h, 14 d.

@@ -51,13 +51,15 @@ func (e *NotAllowedError) Error() string {
 // *NotAllowedError otherwise, and with ErrEnded when Run ends meanwhile. A name is looked up anew.
 func (r *Runner) Ask(ctx context.Context, q Question) (*track.Result, error) {
 	a := &asked{timeout: q.Timeout, replies: make(chan reply, 1)}
+	var id uint32
 	err := r.Visit(ctx, func() {
 		if r.stopped {
 			a.answer(nil, ErrEnded)
 			return
 		}
 		r.counts.Asked++
-		id, f := r.flights.take()
+		var f *flight
+		id, f = r.flights.take()
 		f.use, f.row, f.asked, f.start, f.module = request, noRow, a, q.Target, q.Module
 		r.begin(r.clk.Now(), id, f)
 		r.offer()
@@ -69,7 +71,8 @@ func (r *Runner) Ask(ctx context.Context, q Question) (*track.Result, error) {
 	case reply := <-a.replies:
 		return reply.result, reply.err
 	case <-ctx.Done():
-		return nil, ctx.Err() // the probe comes to its end by itself
+		_ = r.Visit(context.WithoutCancel(ctx), func() { r.leave(id, a) }) // else all has ended
+		return nil, ctx.Err()
 	case <-r.over:
 	}
 	select {
@@ -77,6 +80,22 @@ func (r *Runner) Ask(ctx context.Context, q Question) (*track.Result, error) {
 		return reply.result, reply.err
 	default:
 		return nil, ErrEnded // its name was still being looked up
+	}
+}
+
+// leave takes back what somebody asked for who waits no more, unless it is over. A probe that is under way comes to its end by itself.
+func (r *Runner) leave(id uint32, a *asked) {
+	f := r.flights.at(id)
+	if f.asked != a {
+		return
+	}
+	f.asked = nil
+	switch f.stage {
+	case waiting:
+		r.waits.Cancel(id)
+		r.flights.release(id)
+	case inEngine:
+		r.left = true
 	}
 }
 

@@ -208,5 +208,6 @@ func (r *Runner) orphan(flights []uint32) {
 			jobs = append(jobs, r.flights.job(id))
 		}
 	}
-	r.end(jobs)
+	r.withdraw()
+	r.engine.End(jobs) // those of them that it has
 }

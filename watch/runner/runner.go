@@ -75,6 +75,7 @@ type Runner struct {
 	probing int           // probes that wait in pending or are the engine's
 	keeping int           // likewise, connections that are kept or to be
 	room    int           // how many there may be of both
+	left    bool          // somebody who asked went away, and his probe may wait in pending
 	stopped bool          // no turn comes any more
 	// toldFull says that the log knows that more connections are to be kept than can be.
 	toldFull bool
@@ -270,6 +271,9 @@ func (r *Runner) free() int { return r.options.Connections - (r.probing - len(r.
 
 // offer hands jobs to the engine, as many as there is room for.
 func (r *Runner) offer() {
+	if r.left {
+		r.withdraw()
+	}
 	r.keeps = r.hand(r.keeps, len(r.keeps))
 	r.pending = r.hand(r.pending, min(r.free(), len(r.pending)))
 }
@@ -292,20 +296,14 @@ func (r *Runner) hand(jobs []engine.Job, most int) (left []engine.Job) {
 	return nil
 }
 
-// end has jobs come to their end, wherever they are. They land as Cancelled, or as NotDialed.
-func (r *Runner) end(jobs []uint64) {
-	if len(jobs) == 0 {
-		return
-	}
-	set := make(map[uint64]bool, len(jobs))
-	for _, id := range jobs {
-		set[id] = true
-	}
+// withdraw takes back what is nobody's any more and was not given to the engine.
+func (r *Runner) withdraw() {
+	r.left = false
 	now := r.clk.Now()
-	for _, list := range []*[]engine.Job{&r.pending, &r.keeps} { // which the engine knows nothing of
+	for _, list := range []*[]engine.Job{&r.pending, &r.keeps} {
 		rest := (*list)[:0]
 		for _, j := range *list {
-			if set[j.ID] {
+			if r.flights.at(uint32(j.ID)).isNobodys() {
 				r.land(now, &engine.Outcome{ID: j.ID, Cause: engine.NotDialed})
 			} else {
 				rest = append(rest, j)
@@ -313,7 +311,6 @@ func (r *Runner) end(jobs []uint64) {
 		}
 		*list = rest
 	}
-	r.engine.End(jobs)
 }
 
 // stop has no turn come any more, and ends what only waits and what would stand for ever.

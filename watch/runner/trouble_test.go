@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/netip"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -465,6 +466,32 @@ func TestWhoGoesAway(t *testing.T) {
 		}
 	}
 	p.until("let go", func() bool { return p.flights.used == 0 && p.probing == 0 && len(p.pending) == 0 })
+}
+
+// TestWhoLeavesTheQueue: what waits for those who went away takes nobody's room, however long it might have taken.
+func TestWhoLeavesTheQueue(t *testing.T) {
+	allow := &target.Set{}
+	if err := allow.Add("127.0.0.1"); err != nil {
+		t.Fatal(err)
+	}
+	p := start(t, Options{Names: target.ResolverOptions{Lookup: hanging, Timeout: 50 * time.Millisecond}, Connections: 5})
+	p.do(func() { p.SetLimits(Limits{Allow: allow}) })
+	addr := testpeer.New(t, testpeer.Sink, testpeer.Options{}).Addr()
+	module := plain(unanswered(t))
+	module.Limits.Read, module.Timeout = time.Hour, time.Hour
+	ctx, cancel := context.WithCancel(context.Background())
+	var asking sync.WaitGroup
+	for i := range 200 {
+		to := target.Target{Addr: addr.Addr(), Port: addr.Port()}
+		if i%4 == 0 {
+			to = target.Target{Domain: "dead.test", Port: 1}
+		}
+		asking.Go(func() { _, _ = p.Ask(ctx, Question{Target: to, Module: module, Timeout: time.Hour}) })
+	}
+	p.until("asked", func() bool { return p.counts.Asked == 200 && len(p.pending) == 145 })
+	cancel()
+	asking.Wait()
+	p.until("let go", func() bool { return len(p.pending) == 0 && p.flights.used == 5 })
 }
 
 // TestStopInTheMiddle ends a Runner that is at everything at once: names, dials that hang, answers that hang, repetitions, waits for

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"io"
 	"net/http"
 )
@@ -25,7 +26,8 @@ func (s *Server) reload(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "reloading over HTTP is not allowed here; send SIGHUP", http.StatusForbidden)
 		return
 	}
-	if err := s.backend.Reload(r.Context()); err != nil {
+	// Once begun it is brought to its end: half of a configuration is none, whether or not the asker waits.
+	if err := s.backend.Reload(context.WithoutCancel(r.Context())); err != nil {
 		// The backend has told its log; here the asker is told.
 		http.Error(w, "reload: "+err.Error()+"\nthe old configuration runs on", http.StatusInternalServerError)
 		return

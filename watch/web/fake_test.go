@@ -161,8 +161,14 @@ func (f *fake) fail(i int, r *track.Result) {
 	}
 }
 
-func (f *fake) Ready() error                 { return f.ready }
-func (f *fake) Reload(context.Context) error { return f.reload }
+func (f *fake) Ready() error { return f.ready }
+
+func (f *fake) Reload(ctx context.Context) error {
+	if f.reload != nil {
+		return f.reload
+	}
+	return ctx.Err()
+}
 
 func (f *fake) WriteMetrics(ctx context.Context, w io.Writer, _ metrics.Format) error {
 	if f.metrics != nil {

@@ -71,6 +71,17 @@ func TestAdmin(t *testing.T) {
 	}
 }
 
+// TestReloadAbandoned: a reload whose asker has left is brought to its end.
+func TestReloadAbandoned(t *testing.T) {
+	ctx, leave := context.WithCancel(t.Context())
+	leave()
+	w := httptest.NewRecorder()
+	handler(newFake(t, 0), web.Options{Reload: true}).ServeHTTP(w, httptest.NewRequestWithContext(ctx, "POST", "/-/reload", nil))
+	if w.Code != 200 {
+		t.Errorf("got %d, %q: the backend was told to give up", w.Code, w.Body)
+	}
+}
+
 // patient is a connection that notes how long it may take the answer.
 type patient struct {
 	*httptest.ResponseRecorder

@@ -177,6 +177,7 @@ func (o *watchOptions) runOnce(ctx context.Context) error {
 	}
 	switch {
 	case ctx.Err() != nil:
+		o.p.stderr.note("stopped after %s", dryTotals(uint64(targets), 0))
 		return exitStatus(exitStopped)
 	case err != nil:
 		return err

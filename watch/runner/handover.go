@@ -296,6 +296,7 @@ func (r *Runner) Follow(epoch int64, moved []Moved) (taken int) {
 		r.schedule.Follow(epoch+now-clock.RealTime(), now, r.coming)
 	}
 	r.coming = nil
+	defer func() { r.schedule.Resume(r.clk.Now()) }() // what follows takes a while, too
 	var ours []Moved
 	for i := range moved {
 		if r.board(&moved[i]) {

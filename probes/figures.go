@@ -52,7 +52,8 @@ type TLSFigures struct {
 	// that verified chain in which it is latest; zero without a verified chain, and if the certificate is not asked about.
 	EarliestExpiry, LastChainExpiry time.Time
 	// Of the leaf: the SHA-256 of its DER in lower case hexadecimal, its subject and issuer (as pkix.Name.String writes
-	// RFC 4514's), its DNS names joined by commas, its serial number in lower case hexadecimal.
+	// RFC 4514's), its DNS names joined by commas, its serial number in lower case hexadecimal; each at most 16 KiB, "..." at its
+	// end if it was longer.
 	Fingerprint, Subject, Issuer, Names, Serial string
 }
 

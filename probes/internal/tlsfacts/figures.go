@@ -38,14 +38,18 @@ func (f *Finding) Figures(out *probes.Figures) {
 // leafFigures are those of [probes.TLSFigures] that are a leaf's own.
 type leafFigures struct{ fingerprint, subject, issuer, names, serial string }
 
+// maxFigure is how long each of them may be, in bytes. They are kept of each target and told at each scrape, and a certificate may
+// have 256 KiB of names; those that many sites share have some 5 KiB.
+const maxFigure = 16 << 10
+
 // newLeafFigures takes them from a certificate whose SHA-256 is d.
 func newLeafFigures(c *x509.Certificate, d digest) leafFigures {
 	return leafFigures{
 		fingerprint: hex.EncodeToString(d[:]),
-		subject:     c.Subject.String(),
-		issuer:      c.Issuer.String(),
-		names:       strings.Join(c.DNSNames, ","),
-		serial:      hex.EncodeToString(c.SerialNumber.Bytes()),
+		subject:     cut(c.Subject.String(), maxFigure),
+		issuer:      cut(c.Issuer.String(), maxFigure),
+		names:       cut(strings.Join(c.DNSNames, ","), maxFigure),
+		serial:      cut(hex.EncodeToString(c.SerialNumber.Bytes()), maxFigure),
 	}
 }
 

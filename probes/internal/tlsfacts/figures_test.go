@@ -3,7 +3,10 @@ package tlsfacts
 import (
 	"crypto/sha256"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/hex"
+	"math/big"
+	"strings"
 	"testing"
 	"time"
 	"unsafe"
@@ -124,6 +127,20 @@ func TestLastExpiry(t *testing.T) {
 	} {
 		if got := lastExpiry(tt.chains); !got.Equal(tt.want) {
 			t.Errorf("%s: got %v, want %v", tt.name, got, tt.want)
+		}
+	}
+}
+
+// TestHugeLeaf has a certificate say more than is kept of it.
+func TestHugeLeaf(t *testing.T) {
+	huge := strings.Repeat("x", 2*maxFigure)
+	name := pkix.Name{CommonName: huge}
+	l := newLeafFigures(&x509.Certificate{
+		Subject: name, Issuer: name, DNSNames: []string{"a.test", huge}, SerialNumber: new(big.Int).Lsh(big.NewInt(1), 8*2*maxFigure),
+	}, digest{})
+	for what, text := range map[string]string{"subject": l.subject, "issuer": l.issuer, "names": l.names, "serial number": l.serial} {
+		if len(text) != maxFigure || !strings.HasSuffix(text, "...") {
+			t.Errorf("%s: %d bytes are kept, want %d with dots", what, len(text), maxFigure)
 		}
 	}
 }

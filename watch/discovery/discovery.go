@@ -42,8 +42,10 @@ const (
 	MaxBytes = 64 << 20
 	// maxCommas of JSON: what it makes of a list's bytes takes ten times as much memory, and of many short ones a hundred times.
 	maxCommas = 4 * MaxTargets
-	// maxText is the length of an entry in bytes, as in package target.
+	// maxText is the length of an entry in bytes, as in package target, and of a label's name and value.
 	maxText = 4 << 10
+	// maxLabels of a group: all of them are in every series of each of its targets.
+	maxLabels = 64
 	// maxFiles that one pattern may find.
 	maxFiles = 10_000
 )

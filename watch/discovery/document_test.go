@@ -1,6 +1,7 @@
 package discovery
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -72,6 +73,22 @@ func TestParseRefuses(t *testing.T) {
 		if doc, err := (&source{kind: kindFileSD}).parse(empty.file, []byte(empty.text)); err != nil || len(doc.groups) != 0 {
 			t.Errorf("%s %q: got %v, %v, want an empty list", empty.file, empty.text, doc, err)
 		}
+	}
+}
+
+// TestHugeLabels: what would be in every series of a target has a limit.
+func TestHugeLabels(t *testing.T) {
+	wire := map[string]string{"a": strings.Repeat("x", maxText), "b": strings.Repeat("x", maxText+1), strings.Repeat("c", maxText+1): "x"}
+	labels, faults := ownLabels(wire)
+	if len(labels) != 1 || labels[0].Name != "a" || len(faults) != 2 || len(strings.Join(faults, "")) > 1000 {
+		t.Errorf("got %d labels and the faults %q, want a alone", len(labels), faults)
+	}
+	for i := range 2 * maxLabels {
+		wire[fmt.Sprintf("l%03d", i)] = "x"
+	}
+	labels, faults = ownLabels(wire)
+	if len(labels) != maxLabels || len(faults) != 3 || !strings.Contains(faults[2], `"l063" on`) {
+		t.Errorf("got %d labels and the faults %q, want %d", len(labels), faults, maxLabels)
 	}
 }
 

@@ -22,6 +22,14 @@ func ownLabels(wire map[string]string) (labels []track.Label, faults []string) {
 			faults = append(faults, err.Error()+"; it is left out")
 			continue
 		}
+		if len(wire[name]) > maxText {
+			faults = append(faults, fmt.Sprintf("label %q: its value has %d bytes, at most %d can be; it is left out", name, len(wire[name]), maxText))
+			continue
+		}
+		if len(labels) == maxLabels {
+			faults = append(faults, fmt.Sprintf("more than %d labels; those from %q on are left out", maxLabels, name))
+			break
+		}
 		labels = append(labels, track.Label{Name: name, Value: strings.ToValidUTF8(wire[name], "\ufffd")})
 	}
 	return labels, faults
@@ -34,6 +42,9 @@ func checkLabel(name string) error {
 		return errors.New("a label without a name")
 	case "job", "instance", "module":
 		return fmt.Errorf("label %q: each target has this one already", name)
+	}
+	if len(name) > maxText {
+		return fmt.Errorf("label %q...: a name of %d bytes, at most %d can be", clip(name), len(name), maxText)
 	}
 	for i, c := range []byte(name) {
 		isLetter := c|0x20 >= 'a' && c|0x20 <= 'z' || c == '_'

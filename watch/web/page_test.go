@@ -179,6 +179,17 @@ func TestPageWorks(t *testing.T) {
 		b.wait(`!document.getElementById('empty').hidden && document.getElementById('empty').textContent === 'No target is like that.'`)
 	})
 	b.quiet()
+	step("a target that is looked at is not watched any more", func() {
+		b.open(url + "/?q=api-0001&x=2")
+		b.wait(isLive + ` && ` + rows(".name b") + `.length === 1`)
+		b.key("j")
+		b.key("Enter")
+		b.wait(`document.querySelector('.detail .verdict')`)
+		f.mu.Lock()
+		f.table.Remove(1)
+		f.mu.Unlock()
+		b.wait(`document.querySelector('.detail').textContent.includes('no target') && !document.querySelector('.detail .verdict') && !document.querySelector('.rows .row:not(.waiting)')`)
+	})
 	step("the server goes", func() {
 		end()
 		b.wait(`document.getElementById('live-text').textContent === 'connection lost, reconnecting' && document.title.startsWith('connection lost')`)

@@ -60,7 +60,7 @@ function facts(t, now) {
     ...(t.cert_expiry ? fact('Certificate', el('span', { 'data-level': c.level }, c.level === 'bad' && c.text === 'ended' ? `ended ${day(t.cert_expiry)}` : `ends ${day(t.cert_expiry)}, in ${c.text}`)) : []),
     ...fact('Breaker', t.breaker === 'closed' ? 'closed' : el('span', { class: 'broken' }, shape('breaker-open'), t.breaker + (t.breaker_until > now ? `, next try in ${span(t.breaker_until - now)}` : ''))),
     ...(k ? fact('Connection', el('span', { class: k.up ? 'held' : 'lost' }, k.up ? 'held' : 'lost'), k.since ? ` for ${span(now - k.since)}` : '', k.up && k.rtt_us !== undefined ? `, heartbeat ${micros(k.rtt_us)}` : '') : []),
-    ...(k ? fact('Drops', count(k.drops) + (k.cause ? `, the last by ${k.cause}` : '')) : []),
+    ...(k ? fact('Drops', count(k.drops) + (k.cause ? `, the last: ${cause(k.cause)}` : '')) : []),
     ...Object.entries(t.labels ?? {}).flatMap(([name, value]) => fact(name, value)),
   ]
 }

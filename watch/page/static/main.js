@@ -13,7 +13,7 @@ let stream
 
 async function get(path) {
   const answer = await fetch(path, { headers: { accept: 'application/json' } })
-  if (!answer.ok) throw new Error(await answer.text())
+  if (!answer.ok) throw Object.assign(new Error(await answer.text()), { status: answer.status })
   return answer.json()
 }
 
@@ -180,6 +180,7 @@ function took2(tick) {
     refreshed = Date.now()
     table.refresh()
     refreshViews()
+    refreshDetail() // of a target that is gone nothing comes
   }
   table.age(now())
 }
@@ -203,7 +204,7 @@ async function refreshViews() {
 
 async function refreshDetail() {
   const was = open
-  if (!was) return
+  if (!was || was.gone) return
   try {
     const known = await get(`api/v1/history?${inAddress({ job: was.job, instance: was.instance })}`)
     if (open !== was) return
@@ -217,7 +218,8 @@ async function refreshDetail() {
     else if (focused) $('detail').querySelector(`.${focused}`)?.focus()
     if (isNew) listenSoon()
   } catch (e) {
-    if (open === was) {
+    was.gone = e.status === 404
+    if (open === was && (was.gone || was.id === undefined)) { // else it is the connection, which says so itself
       $('detail').replaceChildren(el('header', {}, el('h2', { tabindex: -1 }, named(was.instance)), el('button', { type: 'button', class: 'close', 'aria-label': 'Close' }, '×'), el('p', {}, String(e.message))))
     }
   }

@@ -2,6 +2,7 @@ package runner
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"sync"
 	"time"
@@ -28,15 +29,19 @@ type answer struct {
 // names looks up names for the owner, who never waits: it leaves lookups, and finds answers later. What waits is as much as there
 // are flights.
 type names struct {
-	kept, fresh asking
-	ready       chan struct{} // holds a token when there are answers
+	usual, slow, fresh asking
+	ready              chan struct{}   // holds a token when there are answers
+	dead               map[string]bool // whose last lookup timed out; the owner's
 
 	mu      sync.Mutex
 	answers []answer
 }
 
-// asking are the lookups of one resolver. Each has its own queue: what somebody waits for does not stand behind a thousand names of
-// the schedule whose server is dead.
+// maxDead is how many names are known as such; the others stand in the way.
+const maxDead = 1 << 16
+
+// asking are the lookups of one resolver, which has so many under way at once and no more. Each has its own queue: names whose server
+// is dead take all the time that they may, and neither other names stand behind them nor what somebody waits for.
 type asking struct {
 	resolver *target.Resolver
 	over     chan struct{} // closed when run has ended
@@ -51,7 +56,7 @@ func newAsking(o target.ResolverOptions) asking {
 }
 
 func newNames(o target.ResolverOptions) *names {
-	n := &names{kept: newAsking(o), ready: make(chan struct{}, 1)}
+	n := &names{usual: newAsking(o), slow: newAsking(o), ready: make(chan struct{}, 1), dead: make(map[string]bool)}
 	o.CacheSize = -1
 	n.fresh = newAsking(o)
 	return n
@@ -62,15 +67,32 @@ func (n *names) cached(l *lookup) (addrs []netip.Addr, ok bool, err error) {
 	if l.fresh {
 		return nil, false, nil
 	}
-	return n.kept.resolver.Cached(l.host, l.family)
+	return n.of(l).resolver.Cached(l.host, l.family)
+}
+
+// of is who is asked.
+func (n *names) of(l *lookup) *asking {
+	switch {
+	case l.fresh:
+		return &n.fresh
+	case n.dead[l.host]:
+		return &n.slow
+	}
+	return &n.usual
+}
+
+// note takes what came of a lookup.
+func (n *names) note(host string, err error) {
+	if !errors.Is(err, target.ErrNameTimeout) {
+		delete(n.dead, host)
+	} else if len(n.dead) < maxDead {
+		n.dead[host] = true
+	}
 }
 
 // ask leaves a lookup.
 func (n *names) ask(l lookup) {
-	a := &n.kept
-	if l.fresh {
-		a = &n.fresh
-	}
+	a := n.of(&l)
 	a.mu.Lock()
 	a.list = append(a.list, l)
 	a.mu.Unlock()
@@ -87,10 +109,13 @@ func (n *names) take(to []answer) []answer {
 	return to
 }
 
+func (n *names) all() []*asking { return []*asking{&n.usual, &n.slow, &n.fresh} }
+
 // run hands lookups to the resolvers until ctx ends.
 func (n *names) run(ctx context.Context) {
-	go n.kept.run(ctx, n)
-	go n.fresh.run(ctx, n)
+	for _, a := range n.all() {
+		go a.run(ctx, n)
+	}
 }
 
 // run hands lookups to the resolver, which may have it wait.
@@ -129,7 +154,7 @@ func (n *names) submit(ctx context.Context, r *target.Resolver, l lookup) {
 
 // close ends what is under way, once run's context has ended.
 func (n *names) close() {
-	for _, a := range []*asking{&n.kept, &n.fresh} {
+	for _, a := range n.all() {
 		<-a.over
 		a.resolver.Close()
 	}

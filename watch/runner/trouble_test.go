@@ -311,6 +311,38 @@ func TestAskBesideDeadNames(t *testing.T) {
 	}
 }
 
+// TestNamesBesideDeadNames: names that are found go on to be, however many there are whose server is dead.
+func TestNamesBesideDeadNames(t *testing.T) {
+	var again sync.Map
+	forever := make(chan struct{})
+	defer close(forever)
+	lookup := func(ctx context.Context, network, host string) ([]netip.Addr, error) {
+		if _, was := again.LoadOrStore(host, true); was && strings.HasPrefix(host, "dead") {
+			<-forever
+		}
+		return hanging(ctx, network, host)
+	}
+	names := target.ResolverOptions{Lookup: lookup, Timeout: 20 * time.Millisecond, TTL: time.Millisecond, NegativeTTL: time.Millisecond}
+	p := start(t, Options{Names: names})
+	port := sink(t).Port()
+	var of []Target
+	for i := range 200 {
+		of = append(of, Target{Key: uint64(i), Entry: target.Target{Domain: fmt.Sprintf("dead%d.test", i), Port: port}, About: &track.Target{Job: "j"}})
+	}
+	of = append(of, Target{Key: 200, Entry: target.Target{Domain: "good.test", Port: port}, About: &track.Target{Job: "j"}})
+	p.do(func() {
+		p.SetJob(fast("j", plain(tcp.Probe{})))
+		p.SetTargets("j", of)
+	})
+	p.until("all known", func() bool { return len(p.names.dead) == 200 })
+	p.until("all looked up again", func() bool { return p.flights.used >= 200 })
+	for found := 0; found < 10; {
+		if r := p.next(); r.row == 200 && r.res.Status == report.Success {
+			found++
+		}
+	}
+}
+
 // TestTagsAreNotTheirs: another tag is no reason to end a connection that is kept.
 func TestTagsAreNotTheirs(t *testing.T) {
 	p := start(t, Options{})

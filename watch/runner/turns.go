@@ -82,6 +82,9 @@ func (f *flight) meet() {
 // named goes on with the answer of a lookup.
 func (r *Runner) named(now int64, a *answer) {
 	f := r.flights.at(a.flight)
+	if f.use != request {
+		r.names.note(f.target.Domain, a.err)
+	}
 	f.stage = atRest
 	switch {
 	case r.stopped, f.isNobodys():

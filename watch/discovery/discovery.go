@@ -149,7 +149,7 @@ func New(jobs []Job, o Options) (*Discovery, error) {
 		d.jobs = append(d.jobs, j)
 		for _, s := range j.sources {
 			s.index = len(d.status)
-			d.status = append(d.status, Status{Job: spec.Name, Kind: s.kind, Name: s.name()})
+			d.status = append(d.status, Status{Job: spec.Name, Kind: s.kind, Name: s.name})
 		}
 	}
 	return d, nil

@@ -41,13 +41,12 @@ func (d *Discovery) fetch(ctx context.Context, s *source) reading {
 		r.err = err
 		return r
 	}
-	name := s.name()
-	h := s.held[name]
+	h := s.held[s.http.URL]
 	if h == nil {
 		h = &held{}
-		s.held[name] = h
+		s.held[s.http.URL] = h
 	}
-	if r.isNew = h.take(data, func() (*document, error) { return parseJSON(name, data) }); r.isNew {
+	if r.isNew = h.take(data, func() (*document, error) { return parseJSON(s.name, data) }); r.isNew {
 		r.docs = s.documents()
 	}
 	r.err = h.err

@@ -82,6 +82,36 @@ func TestHTTPSD(t *testing.T) {
 	})
 }
 
+// TestURLsThatLookAlike: two that differ in what is not shown have names of their own, and what is known of one stays with it when it
+// gets another name.
+func TestURLsThatLookAlike(t *testing.T) {
+	server := &http.Client{Transport: answering(func(r *http.Request) (*http.Response, error) {
+		return answer(200, "application/json", sd(r.URL.Query().Get("of")+":80"))
+	})}
+	lists := func(of ...string) Job {
+		j := Job{FileSD: []string{"no.json", "./no.json"}}
+		for _, of := range of {
+			j.HTTPSD = append(j.HTTPSD, HTTPSD{URL: "http://sd.example/?of=" + of, Refresh: time.Second})
+		}
+		return j
+	}
+	before := start(t, Options{HTTPClient: server}, nil, lists("a", "b", "c"))
+	want(t, before.next(), "a:80", "b:80", "c:80")
+	for i, name := range []string{"no.json", "no.json#2", "http://sd.example/?xxxxx", "http://sd.example/?xxxxx#2", "http://sd.example/?xxxxx#3"} {
+		if got := before.Status()[i].Name; got != name {
+			t.Errorf("source %d: got the name %q, want %q", i, got, name)
+		}
+	}
+	before.stop()
+	after := start(t, Options{HTTPClient: server, Before: before.Discovery}, nil, lists("c", "d"))
+	after.until("c:80", "d:80")
+	for _, s := range after.sources()[2:] {
+		if after.stop(); len(s.held) != 1 {
+			t.Errorf("%s: got %d lists, want 1", s.http.URL, len(s.held))
+		}
+	}
+}
+
 // TestDeadHTTPSD: a server that does not answer delays its own job by the timeout, and no other.
 func TestDeadHTTPSD(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

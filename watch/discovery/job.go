@@ -36,6 +36,7 @@ type source struct {
 	job     *job
 	index   int // in Discovery.status
 	kind    string
+	name    string // what it is called in messages and metrics; empty for inline. No other of its job and kind has it
 	path    string // of files: the path or pattern
 	http    HTTPSD
 	pattern bool // path is one
@@ -51,18 +52,6 @@ type source struct {
 type sourceID struct{ job, kind, at string }
 
 func (s *source) id() sourceID { return sourceID{s.job.Name, s.kind, s.path + s.http.URL} }
-
-// name is what the source is called in messages.
-func (s *source) name() string {
-	if s.kind != kindHTTPSD {
-		return s.path
-	}
-	address, err := url.Parse(s.http.URL)
-	if err != nil {
-		return ""
-	}
-	return redacted(address)
-}
 
 // redacted is a URL without its password and its query, where tokens stand.
 func redacted(address *url.URL) string {
@@ -115,6 +104,10 @@ func newJob(spec Job) (*job, error) {
 
 func (j *job) add(s source) *source {
 	s.job = j
+	name := s.name
+	for n := 2; slices.ContainsFunc(j.sources, func(other *source) bool { return other.kind == s.kind && other.name == s.name }); n++ {
+		s.name = fmt.Sprintf("%s#%d", name, n) // it is listed twice, or differs in what is not shown
+	}
 	s.held = map[string]*held{}
 	j.sources = append(j.sources, &s)
 	return &s
@@ -133,7 +126,8 @@ func (j *job) addFiles(kind, path string) error {
 	case err != nil:
 		return fmt.Errorf("%s: %q: %w", kind, path, err)
 	}
-	j.add(source{kind: kind, path: filepath.Clean(path), pattern: strings.ContainsAny(last, "*?[")})
+	path = filepath.Clean(path)
+	j.add(source{kind: kind, name: path, path: path, pattern: strings.ContainsAny(last, "*?[")})
 	return nil
 }
 
@@ -168,6 +162,6 @@ func (j *job) addHTTP(h HTTPSD) error {
 	case h.Timeout < 0:
 		return fmt.Errorf("http_sd: %q: a timeout below 0", redacted(address))
 	}
-	j.add(source{kind: kindHTTPSD, http: h})
+	j.add(source{kind: kindHTTPSD, name: redacted(address), http: h})
 	return nil
 }

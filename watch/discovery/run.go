@@ -99,7 +99,11 @@ func (d *Discovery) inherit() {
 		if was := known[s.id()]; was != nil {
 			s.docs, s.isKnown = was.docs, true
 			for _, doc := range was.docs {
-				s.held[doc.name] = &held{sum: doc.sum, doc: doc}
+				at := doc.name
+				if s.kind == kindHTTPSD {
+					at = s.http.URL // under which it may have another name now
+				}
+				s.held[at] = &held{sum: doc.sum, doc: doc}
 			}
 			d.status[s.index] = before.status[was.index]
 		}

@@ -27,7 +27,7 @@ type Probe struct {
 // Add has a probe become a trace. It never waits: a probe for which the queue has no room is lost, and counted.
 func (e *Exporter) Add(p Probe) {
 	p.Result.Hops = slices.Clone(p.Result.Hops) // the runner's
-	p.Result.Finding, p.Result.Log = nil, nil
+	p.Result.Finding = nil
 	select {
 	case e.queue <- p:
 	default:

@@ -57,6 +57,4 @@ type Result struct {
 	Finding protocol.Finding
 	// Fallback says that the module's fallback gave this answer, the module itself having failed with Status and Error.
 	Fallback string
-	// Log is what a person who debugs wants to read; only of a result that was asked for so.
-	Log []string
 }

@@ -57,17 +57,7 @@ jobs:
 	for seen := map[string]bool{}; !seen["/hook"] || !seen["/list"]; {
 		seen[<-reached] = true
 	}
-	slow, err := net.Dial("tcp", m.addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer slow.Close()
-	if _, err := io.WriteString(slow, "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n"); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := io.ReadFull(slow, make([]byte, 1)); err != nil {
-		t.Fatal(err)
-	}
+	m.takeByte()
 	var asking sync.WaitGroup
 	for range 20 {
 		asking.Go(func() { // whatever comes: it may be cut
@@ -92,6 +82,22 @@ jobs:
 	// Ten seconds for probes, two for the hook; the rest is this machine's.
 	if said := m.said.String(); took > 40*time.Second || strings.Count(said, "\n") > 40 || strings.Contains(said, "panic") {
 		t.Errorf("it took %v to end, and said:\n%s", took, said)
+	}
+}
+
+// takeByte asks for the metrics, takes a byte of them and no more.
+func (m *serviceManager) takeByte() {
+	m.t.Helper()
+	c, err := net.Dial("tcp", m.addr)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	m.t.Cleanup(func() { c.Close() })
+	if _, err := io.WriteString(c, "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n"); err != nil {
+		m.t.Fatal(err)
+	}
+	if _, err := io.ReadFull(c, make([]byte, 1)); err != nil {
+		m.t.Fatal(err)
 	}
 }
 

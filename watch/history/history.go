@@ -4,7 +4,6 @@ package history
 
 import (
 	"math/bits"
-	"slices"
 	"time"
 
 	"sonde/report"
@@ -103,31 +102,6 @@ func (h *History) Clear(id uint32) {
 	if int(id) < len(h.rings) {
 		h.rings[id] = ring{}
 	}
-}
-
-// Quantiles returns the total times that the shares qs (0 to 1) of the successful points of target id do not exceed, by the nearest
-// rank; false if there is none.
-func (h *History) Quantiles(id uint32, qs ...float64) (totals []time.Duration, ok bool) {
-	if int(id) >= len(h.rings) {
-		return nil, false
-	}
-	r := h.rings[id]
-	var sorted []packed // as their durations are
-	for i := range int(r.count) {
-		p := &h.of(id)[(int(r.next)-1-i+h.each)%h.each]
-		if p.status == report.Success && p.total != 0 {
-			sorted = append(sorted, p.total)
-		}
-	}
-	if len(sorted) == 0 {
-		return nil, false
-	}
-	slices.Sort(sorted)
-	for _, q := range qs {
-		rank := int(min(max(q, 0), 1)*float64(len(sorted)) + 0.999999)
-		totals = append(totals, sorted[max(rank, 1)-1].duration())
-	}
-	return totals, true
 }
 
 // packed is a duration in whole microseconds in 16 bits: 0 is none, 1 is zero; else a float without a sign, an exponent of 5 bits

@@ -80,25 +80,6 @@ func TestLongRun(t *testing.T) {
 	}
 }
 
-func TestQuantiles(t *testing.T) {
-	h := New(start, 200)
-	if _, ok := h.Quantiles(3, 0.5); ok {
-		t.Error("a quantile of nothing")
-	}
-	for i := range 100 {
-		h.Add(0, Point{At: start, Total: time.Duration(100-i) * time.Microsecond})
-		h.Add(0, Point{At: start, Total: time.Hour, Status: report.IOTimeout})
-	}
-	got, ok := h.Quantiles(0, 0, 0.5, 0.99, 1)
-	if want := []time.Duration{1000, 50_000, 99_000, 100_000}; !ok || !slices.Equal(got, want) {
-		t.Errorf("got %v, want %v", got, want)
-	}
-	h.Add(1, Point{At: start, Status: report.ConnectionRefused, Total: time.Second})
-	if _, ok := h.Quantiles(1, 0.5); ok {
-		t.Error("a quantile of failures alone")
-	}
-}
-
 func TestUnknown(t *testing.T) {
 	h := New(start, 3)
 	h.Clear(9)

@@ -30,7 +30,7 @@ func CountWorkers(ctx context.Context, file string, want config.Workers) (int, e
 	if want != config.Auto {
 		return int(want), nil
 	}
-	_, descriptors, err := budget(l.config)
+	_, descriptors, _, err := budget(l.config, false)
 	if err != nil {
 		return 0, err
 	}

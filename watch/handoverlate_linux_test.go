@@ -71,7 +71,7 @@ func TestTakeoverOfOthers(t *testing.T) {
 	r := newRelay(t, connects+"jobs:\n"+keep("same", "200ms", p.addrs[0], p.addrs[1])+keep("other", "200ms", p.addrs[2:]...))
 	a := r.run(false, nil)
 	a.standing(4)
-	next := newRelay(t, connects + "jobs:\n" + keep("same", "200ms", p.addrs[0]) + keep("other", "300ms", p.addrs[2:]...))
+	next := newRelay(t, connects+"jobs:\n"+keep("same", "200ms", p.addrs[0])+keep("other", "300ms", p.addrs[2:]...))
 	b := r.run(true, func(o *Options) { o.File = next.file }) // the old one would read its own again
 	if err := <-a.done; err != nil {
 		t.Fatal(err)

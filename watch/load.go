@@ -16,6 +16,7 @@ import (
 	"sonde/watch/modules"
 	"sonde/watch/runner"
 	"sonde/watch/track"
+	"sonde/watch/web"
 )
 
 // loaded is a configuration that is ready to run. It is not changed any more.
@@ -32,21 +33,27 @@ type loaded struct {
 // lookups, and per loop an epoll, two eventfds and a timerfd.
 const fdReserve = 256
 
-// budget is how many connections there may be.
-func budget(c *config.Config) (connections, descriptors int, err error) {
+// visitors is how many of so many descriptors the web server's connections may have.
+func visitors(files int64) int { return min(web.MaxConnections, max(int(files/8), 1)) }
+
+// budget is how many connections there may be, beside those of a web server if this process has one.
+func budget(c *config.Config, serves bool) (connections, descriptors, visits int, err error) {
 	machine, err := limits.Read()
 	if err != nil {
-		return 0, 0, fmt.Errorf("read this machine's limits: %w", err)
+		return 0, 0, 0, fmt.Errorf("read this machine's limits: %w", err)
 	}
-	descriptors = machine.FDBudget(fdReserve)
+	if serves {
+		visits = visitors(machine.Files.Soft)
+	}
+	descriptors = machine.FDBudget(fdReserve + visits)
 	if descriptors < 1 {
-		return 0, 0, fmt.Errorf("the limit of %d open files leaves none for connections (raise it: ulimit -n 4096)", machine.Files.Soft)
+		return 0, 0, 0, fmt.Errorf("the limit of %d open files leaves none for connections (raise it: ulimit -n 4096)", machine.Files.Soft)
 	}
 	connections = c.Connections
 	if connections == 0 {
 		connections = descriptors
 	}
-	return connections, descriptors, nil
+	return connections, descriptors, visits, nil
 }
 
 // read reads the file and makes it ready. Modules that ask as they did in old are those of old.
@@ -193,7 +200,8 @@ func (w *Watch) tellTaken(c *config.Config) {
 }
 
 // work has the runner work by l, at once, and discovery look for its targets.
-func (w *Watch) work(ctx context.Context, l *loaded) error {
+func (w *Watch) work(_ context.Context, l *loaded) error {
+	ctx := w.life // what has begun is not left half way, whoever asked for it goes away
 	finders, err := newFinders(w, l)
 	if err != nil {
 		return err

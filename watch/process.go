@@ -148,7 +148,7 @@ func (b backend) answer(q *web.ProbeRequest, m *modules.Module, res *track.Resul
 	a := &web.ProbeAnswer{Metrics: out.Bytes()}
 	if q.Debug {
 		a.Log = probeLog(q, m, res)
-		a.Module = b.now().config.Module(m.Name).Text()
+		a.Module = m.Text
 	}
 	return a, nil
 }

@@ -128,10 +128,11 @@ func New(o Options) (*Watch, error) {
 		begin = begin.Add(-historyBefore)
 	}
 	w.table = track.New(begin, first.config.History)
-	connections, descriptors, err := budget(first.config)
+	connections, descriptors, visits, err := budget(first.config, len(o.Listeners) > 0 || o.Takeover)
 	if err != nil {
 		return nil, err
 	}
+	w.options.Web.Connections = visits
 	w.runner, err = runner.New(runner.Options{
 		Table: w.table, Connections: connections, Descriptors: descriptors, Loops: first.config.Loops, Drain: o.Drain,
 		Names: target.ResolverOptions{Lookup: o.Lookup, TTL: first.config.DNS.TTL}, Changed: w.changed, Told: w.told,

@@ -24,6 +24,7 @@ type checkedExchange struct {
 
 	interim int
 	coding  *decoder   // nil: the body is taken as it is
+	coded   int64      // bytes that coding was given
 	keep    bool       // the body is wanted by an expression
 	body    []byte     // the decoded body as far as it is kept, at most maxWhole
 	search  []*matcher // the expressions for a body that is longer: those that refuse, and then those that require
@@ -141,9 +142,17 @@ func (e *checkedExchange) take(part []byte) bool {
 	if e.coding == nil {
 		return e.add(part)
 	}
+	e.coded += int64(len(part))
 	e.coding.write(part)
 	return !e.coding.over
 }
+
+// Beyond sureLength a body may decode to maxRatio times its length: pages stay below 20, and what is above is made to keep a loop busy
+// (deflate goes up to 1032).
+const (
+	sureLength = 1 << 20
+	maxRatio   = 100
+)
 
 // add takes a part of the decoded body, and returns false above the limit.
 func (e *checkedExchange) add(part []byte) bool {
@@ -153,6 +162,10 @@ func (e *checkedExchange) add(part []byte) bool {
 		part = part[:limit-e.finding.bodyBytes]
 	}
 	e.finding.bodyBytes += int64(len(part))
+	if e.coding != nil && e.finding.bodyBytes > max(sureLength, maxRatio*e.coded) {
+		e.breakBody(protocol.OverLimit, fmt.Sprintf("body decodes to more than %d times its length", maxRatio))
+		return false
+	}
 	if e.keep {
 		e.seek(part)
 	}

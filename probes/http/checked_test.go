@@ -6,6 +6,7 @@ import (
 	"compress/gzip"
 	"compress/zlib"
 	"io"
+	"math/rand/v2"
 	"regexp"
 	"strconv"
 	"strings"
@@ -309,13 +310,31 @@ func TestCutCoding(t *testing.T) {
 	}
 }
 
-// TestBomb has a small body decode to a thousand times its size.
+// TestBomb has a small body decode to a thousand times its size, and one of a page that repeats itself to some fifty times.
 func TestBomb(t *testing.T) {
-	bomb := encoded(t, "gzip", strings.Repeat("x", DefaultBodyLimit+1))
-	e := newChecked(t, Checks{Compression: "gzip", RequireBody: expressions("y")}).Exchange(web).(*checkedExchange)
-	var c protocol.Conclusion
-	play(e, response("200 OK", "", bomb), protocol.EndOfStream, &c)
-	if c.Verdict != protocol.OverLimit || e.finding.bodyBytes != DefaultBodyLimit || e.body != nil {
-		t.Errorf("got verdict %d, %d bytes, %d kept, want %d, %d and none", c.Verdict, e.finding.bodyBytes, len(e.body), protocol.OverLimit, DefaultBodyLimit)
+	for _, c := range []struct {
+		text    string
+		verdict protocol.Verdict
+	}{
+		{strings.Repeat("x", DefaultBodyLimit), protocol.OverLimit},
+		{strings.Repeat("x", sureLength), protocol.Refused}, // as every short one
+		{strings.Repeat("<li>one of many", 200000) + random(60000), protocol.Refused},
+	} {
+		e := newChecked(t, Checks{Compression: "gzip", RequireBody: expressions("\x00y\x00")}).Exchange(web).(*checkedExchange)
+		var got protocol.Conclusion
+		body := encoded(t, "gzip", c.text)
+		play(e, response("200 OK", "", body), protocol.EndOfStream, &got)
+		if got.Verdict != c.verdict || e.body != nil || c.verdict == protocol.OverLimit && e.finding.bodyBytes > sureLength+maxRatio*int64(len(body)) {
+			t.Errorf("%d bytes as %d: got verdict %d %q, %d bytes, %d kept; want %d", len(c.text), len(body), got.Verdict, got.Reason, e.finding.bodyBytes, len(e.body), c.verdict)
+		}
 	}
+}
+
+// random is text that can't be compressed by much, the same each time.
+func random(n int) string {
+	rng, b := rand.New(rand.NewPCG(1, 2)), make([]byte, n)
+	for i := range b {
+		b[i] = byte(1 + rng.IntN(255))
+	}
+	return string(b)
 }

@@ -5,8 +5,8 @@ import (
 	"sync"
 )
 
-// maxConnections is how many connections there are at once, over all listeners: descriptors are wanted for probes, too.
-const maxConnections = 2048
+// MaxConnections is how many connections there are at once at most, over all listeners: descriptors are wanted for probes, too.
+const MaxConnections = 2048
 
 // crowd is a listener that shares places for connections with others. Who comes when all are taken waits in the kernel's queue
 // (listen(2)), where he costs no descriptor, until a place is free.

@@ -17,6 +17,7 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log"
@@ -46,6 +47,8 @@ type Options struct {
 	Reload bool
 	// Pprof serves /debug/pprof/.
 	Pprof bool
+	// Connections is how many there are at once at most, over all listeners; 0 means MaxConnections.
+	Connections int
 	// Grace is how long requests under way may take when the server ends; 0 means 5 s.
 	Grace time.Duration
 	// Log gets what goes wrong, the same thing once a minute at most; nil for nowhere.
@@ -144,7 +147,7 @@ func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 	handler := s.Handler()
 	servers := make([]*http.Server, len(listeners))
 	ended := make(chan error, len(listeners))
-	places := make(chan struct{}, maxConnections)
+	places := make(chan struct{}, cmp.Or(s.opt.Connections, MaxConnections))
 	for i, l := range listeners {
 		l = newCrowd(l, places)
 		// One each: the toolkit wraps the handler of the server that it is given.

@@ -3,6 +3,7 @@ package metrics
 import (
 	"io"
 	"math"
+	"runtime"
 	"strconv"
 	"time"
 )
@@ -100,6 +101,7 @@ func (e *encoder) flush() {
 		_, e.err = e.w.Write(e.buf)
 	}
 	e.buf = e.buf[:0]
+	runtime.Gosched() // on one core a turn would wait for the scheduler's 10 ms otherwise, again and again
 }
 
 // int, bool, float, seconds and unix give a sample its value and end it.

@@ -321,3 +321,15 @@ func TestAskedAtTheEnd(t *testing.T) {
 		t.Errorf("got %v, want %v", err, ErrEnded)
 	}
 }
+
+// TestGap has passes come further apart the more there is to do, and never so far that turns are missed for it.
+func TestGap(t *testing.T) {
+	r := &Runner{jobs: map[string]*job{"slow": {Job: Job{Interval: 10 * time.Second}}}}
+	if idle, some, many := r.gapBehind(0), r.gapBehind(20), r.gapBehind(500); idle != tick || some <= idle || many <= some || many != maxGap {
+		t.Errorf("behind nothing, some and many: %v, %v, %v", idle, some, many)
+	}
+	r.jobs["fast"] = &job{Job: Job{Interval: 100 * time.Millisecond}}
+	if got := r.gapBehind(500); got > 100*time.Millisecond/20 {
+		t.Errorf("with a target each 100 ms: %v, and it misses a turn that is 10 ms late", got)
+	}
+}

@@ -39,16 +39,7 @@ func (b fleetBackend) Ready() error {
 
 // WriteMetrics implements web.Backend.
 func (b fleetBackend) WriteMetrics(ctx context.Context, w io.Writer, f watchmetrics.Format) error {
-	b.scraping.Lock()
-	defer b.scraping.Unlock()
-	if err := b.Copy(ctx, &b.scrape.copy); err != nil {
-		return err
-	}
-	p, err := b.process(ctx)
-	if err != nil {
-		return err
-	}
-	return b.scrape.writer.Write(w, f, &b.scrape.copy, p)
+	return b.writeMetrics(ctx, w, f, b)
 }
 
 // Copy implements web.Backend. The targets of a worker that is down are not in it.

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"sonde/internal/testlog"
 	"sonde/internal/testpeer"
 	"sonde/report"
 	"sonde/watch/takeover"
@@ -50,7 +51,7 @@ type member struct {
 // run starts a Watch, which takes over from the one before if it is to.
 func (r *relay) run(takes bool, change func(*Options)) *member {
 	r.t.Helper()
-	m := &member{play: &play{t: r.t, file: r.file, log: &logged{}}, done: make(chan error, 1)}
+	m := &member{play: &play{t: r.t, file: r.file, log: &testlog.Log{}}, done: make(chan error, 1)}
 	log := slog.New(slog.NewTextHandler(m.log, nil))
 	ready := make(chan struct{})
 	o := Options{

@@ -22,16 +22,27 @@ import (
 
 // WriteMetrics implements web.Backend.
 func (b backend) WriteMetrics(ctx context.Context, w io.Writer, f watchmetrics.Format) error {
-	b.scraping.Lock()
-	defer b.scraping.Unlock()
-	if err := b.Copy(ctx, &b.scrape.copy); err != nil {
+	return b.writeMetrics(ctx, w, f, b)
+}
+
+// told is who tells what metrics are made of: this process, or its workers.
+type told interface {
+	Copy(ctx context.Context, into *track.Copy) error
+	process(ctx context.Context) (*watchmetrics.Process, error)
+}
+
+// writeMetrics writes what by tells.
+func (w *Watch) writeMetrics(ctx context.Context, to io.Writer, f watchmetrics.Format, by told) error {
+	w.scraping.Lock()
+	defer w.scraping.Unlock()
+	if err := by.Copy(ctx, &w.scrape.copy); err != nil {
 		return err
 	}
-	p, err := b.process(ctx)
+	p, err := by.process(ctx)
 	if err != nil {
 		return err
 	}
-	return b.scrape.writer.Write(w, f, &b.scrape.copy, p)
+	return w.scrape.writer.Write(to, f, &w.scrape.copy, p)
 }
 
 // scrape is what the metrics are made of, used again for each.

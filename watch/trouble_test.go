@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"sonde/internal/clock"
+	"sonde/internal/testlog"
 	"sonde/internal/testpeer"
 	"sonde/report"
 	"sonde/watch/runner"
@@ -140,7 +141,7 @@ func TestClockJumps(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- w.Run(ctx) }()
-	p := &play{Watch: w, t: t, log: &logged{}}
+	p := &play{Watch: w, t: t, log: &testlog.Log{}}
 	for turns, step := uint64(0), int64(time.Hour); turns < 20; step = -3 * step {
 		clk.by.Store(step)
 		p.until("taking a turn", func() bool { s := p.stats().Schedule; return s.Turns+s.Missed > turns })

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"sonde/internal/testlog"
 	"sonde/policy/flap"
 	"sonde/report"
 	"sonde/watch/track"
@@ -17,7 +18,7 @@ func TestTurnLog(t *testing.T) {
 		has          string
 	}{{1, 1, `level=WARN msg="target is down" job=j target=t0 status=connection-refused reason=no`}, {10, 10, "target=t9"},
 		{11, 1, `level=WARN msg="11 targets are down" first=t0 status=connection-refused`}, {100_000, 1, `msg="100000 targets are down"`}} {
-		log := &logged{}
+		log := &testlog.Log{}
 		l := newTurnLog(slog.New(slog.NewTextHandler(log, nil)))
 		res := &track.Result{Status: report.ConnectionRefused, Error: "no"}
 		for i := range c.turns {
@@ -38,7 +39,7 @@ func TestTurnLog(t *testing.T) {
 }
 
 func TestTurnLogOfOneThatFlaps(t *testing.T) {
-	log := &logged{}
+	log := &testlog.Log{}
 	l := newTurnLog(slog.New(slog.NewTextHandler(log, nil)))
 	at := &track.Target{Job: "j", Instance: "t"}
 	res := &track.Result{Status: report.ConnectionReset}

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"sonde/internal/testlog"
 	"sonde/internal/testpeer"
 	"sonde/report"
 	"sonde/watch/track"
@@ -27,26 +28,8 @@ type play struct {
 	t    *testing.T
 	file string
 	url  string
-	log  *logged
+	log  *testlog.Log
 	end  func()
-}
-
-// logged is a log that tests read.
-type logged struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (l *logged) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(b)
-}
-
-func (l *logged) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
 }
 
 // start runs a Watch by a configuration, with a web server.
@@ -64,7 +47,7 @@ func startIn(t *testing.T, workers int, configuration string) *play {
 // startWith is start with other options.
 func startWith(t *testing.T, configuration string, change func(*Options)) *play {
 	t.Helper()
-	p := &play{t: t, file: filepath.Join(t.TempDir(), "watch.yml"), log: &logged{}}
+	p := &play{t: t, file: filepath.Join(t.TempDir(), "watch.yml"), log: &testlog.Log{}}
 	p.write(configuration)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

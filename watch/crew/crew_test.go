@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"sonde/internal/testlog"
 	"sonde/internal/workers"
 )
 
@@ -64,24 +65,6 @@ func answer(w *workers.Worker) Handler {
 		os.Exit(3)
 		return nil, nil
 	}
-}
-
-// logged is what was logged, or written to stderr.
-type logged struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (l *logged) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(b)
-}
-
-func (l *logged) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
 }
 
 // start runs three workers until the test ends.
@@ -174,7 +157,7 @@ func TestManyCalls(t *testing.T) {
 
 // TestKilled kills one of three in the middle of a call: the call fails, the others answer, and another takes its place.
 func TestKilled(t *testing.T) {
-	log, stderr := &logged{}, &logged{}
+	log, stderr := &testlog.Log{}, &testlog.Log{}
 	again := make(chan int, 3)
 	c, stop := start(t, Options{Again: func(worker int) { again <- worker }, Log: slog.New(slog.NewTextHandler(log, nil)), Stderr: stderr})
 	old := c.Process(1)
@@ -227,7 +210,7 @@ func TestKilled(t *testing.T) {
 
 // TestCanNotBegin starts nothing if one of three can't begin.
 func TestCanNotBegin(t *testing.T) {
-	stderr := &logged{}
+	stderr := &testlog.Log{}
 	c, err := Start(t.Context(), Options{
 		Count: 3, Env: []string{roleEnv + "=worker", "GORACE=" + os.Getenv("GORACE") + " atexit_sleep_ms=0"}, Stderr: stderr,
 		Assignment: func(worker int) ([]byte, error) {

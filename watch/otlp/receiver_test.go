@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -15,6 +14,7 @@ import (
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
 	"google.golang.org/protobuf/proto"
 
+	"sonde/internal/testlog"
 	"sonde/watch/config"
 )
 
@@ -115,28 +115,10 @@ type manual struct{ now int64 }
 func (m *manual) Now() int64                  { return m.now }
 func (m *manual) Wall(moment int64) time.Time { return time.Unix(1700000000, moment).UTC() }
 
-// logged is a log that tests read.
-type logged struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (l *logged) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(b)
-}
-
-func (l *logged) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
-}
-
 // exporter is one that sends all, at once.
-func exporter(t *testing.T, endpoint string, o Options) (*Exporter, *logged) {
+func exporter(t *testing.T, endpoint string, o Options) (*Exporter, *testlog.Log) {
 	t.Helper()
-	log := &logged{}
+	log := &testlog.Log{}
 	o.Settings.Endpoint = config.Secret(endpoint)
 	o.Version, o.Log = "1.2.3", slog.New(slog.NewTextHandler(log, nil))
 	e, err := New(o)

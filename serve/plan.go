@@ -7,10 +7,12 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"os"
 	"runtime"
 	"slices"
 	"syscall"
 
+	"sonde/internal/kernel/socket"
 	"sonde/internal/testpeer"
 )
 
@@ -18,7 +20,8 @@ import (
 type plan struct {
 	sites     []site
 	endpoints []Endpoint
-	cost      int // descriptors that the sites take
+	cost      int      // descriptors that the sites take
+	claim     *os.File // to the block of ports; nil if the ports were given
 }
 
 // site is an address and port of one kind.
@@ -96,7 +99,8 @@ func partOf(k testpeer.Kind) int {
 	return otherWeight
 }
 
-// makePlan chooses addresses and ports such that all of them are free, and descriptors such that half are left over.
+// makePlan chooses addresses and ports such that all of them are free, and descriptors such that half are left over. Ports that
+// it was free to choose are no other fleet's: the plan holds a claim to them.
 func makePlan(cfg Config) (plan, error) {
 	members := cfg.members()
 	if err := fit(members, cfg); err != nil {
@@ -111,14 +115,22 @@ func makePlan(cfg Config) (plan, error) {
 		if base+ports > 1<<16 {
 			return plan{}, fmt.Errorf("ports %d to %d: there are none above 65535", base, base+ports-1)
 		}
-		err := p.checkFree()
+		end := base + (ports/blockSize+1)*blockSize
+		var err error
+		if cfg.PortBase == 0 {
+			err = p.take(cfg, end-1)
+		}
+		if err == nil {
+			err = p.checkFree()
+		}
 		if err == nil {
 			return p, nil
 		}
+		p.giveBack()
 		if cfg.PortBase != 0 || !errors.Is(err, syscall.EADDRINUSE) {
 			return plan{}, err
 		}
-		base += (ports/blockSize + 1) * blockSize
+		base = end
 	}
 	return plan{}, fmt.Errorf("%d blocks of ports from %d on: %w", blockTries, DefaultPortBase, syscall.EADDRINUSE)
 }
@@ -280,6 +292,26 @@ func replicaAddr(host netip.Addr, i int) netip.Addr {
 		return host
 	}
 	return netip.AddrFrom4([4]byte{127, 0, byte(1 + (i-1)/250), byte(1 + (i-1)%250)})
+}
+
+// take claims the blocks of ports that end with last. Two fleets that start at once would both find a block free, and then
+// meet in it.
+func (p *plan) take(cfg Config, last int) (err error) {
+	host := cfg.Host
+	if cfg.AllLoopback {
+		host = netip.IPv4Unspecified()
+	}
+	if p.claim, err = socket.Claim(netip.AddrPortFrom(host, uint16(last))); err != nil {
+		return fmt.Errorf("claim a block of ports: %w", err)
+	}
+	return nil
+}
+
+// giveBack ends the claim; without one it does nothing.
+func (p *plan) giveBack() {
+	if p.claim != nil {
+		_ = p.claim.Close() // a socket that was never connected
+	}
 }
 
 // checkFree tries every site, since gnet leaves its other listeners open when one fails, and sets SO_REUSEPORT, with which

@@ -27,7 +27,7 @@ const (
 	DefaultPortBase = 9740
 	// MaxTargets is the largest fleet, bounded by its addresses: see replicaAddr.
 	MaxTargets = 50_000
-	// fdReserve is how many descriptors stay free: standard streams, pollers, and the accepted connection that is found to
+	// fdReserve is how many descriptors stay free: standard streams, pollers, the claim to the ports, and the accepted connection that is found to
 	// be one too many.
 	fdReserve = 32
 )
@@ -86,11 +86,11 @@ func (e Endpoint) Line() string {
 
 // Fleet is a running fleet. Its methods are safe for concurrent use.
 type Fleet struct {
-	endpoints []Endpoint
-	services  *services // nil without a healthy kind that plain does not do
-	plain     *plain    // nil without one that it does
-	peers     []*testpeer.Peer
-	creds     *testpeer.Credentials // nil without a TLS kind
+	services *services // nil without a healthy kind that plain does not do
+	plain    *plain    // nil without one that it does
+	peers    []*testpeer.Peer
+	creds    *testpeer.Credentials // nil without a TLS kind
+	plan     plan
 
 	closeOnce sync.Once
 	done      chan struct{}
@@ -107,12 +107,11 @@ func Start(ctx context.Context, cfg Config) (*Fleet, error) {
 	if err != nil {
 		return nil, fmt.Errorf("serve: %w", err)
 	}
-	plan, err := makePlan(cfg)
-	if err != nil {
+	f := &Fleet{done: make(chan struct{})}
+	if f.plan, err = makePlan(cfg); err != nil {
 		return nil, fmt.Errorf("serve: %w", err)
 	}
-	f := &Fleet{endpoints: plan.endpoints, done: make(chan struct{})}
-	if err := f.launch(cfg, plan); err != nil {
+	if err := f.launch(cfg, f.plan); err != nil {
 		f.stop()
 		return nil, fmt.Errorf("serve: %w", err)
 	}
@@ -121,7 +120,7 @@ func Start(ctx context.Context, cfg Config) (*Fleet, error) {
 }
 
 // Targets returns the targets of the fleet in the order in which they are to be listed. The caller owns the slice.
-func (f *Fleet) Targets() []Endpoint { return slices.Clone(f.endpoints) }
+func (f *Fleet) Targets() []Endpoint { return slices.Clone(f.plan.endpoints) }
 
 // RootPEM returns the root that a client must trust to accept the certificates of the TLS targets, as a CA file has it; nil
 // for a fleet without any. It is another each time a fleet starts.
@@ -149,7 +148,7 @@ func (f *Fleet) Triggers() []string {
 		if a.StartTLS != "" {
 			continue
 		}
-		if slices.ContainsFunc(f.endpoints, func(e Endpoint) bool { return e.Kind == a.Kind }) {
+		if slices.ContainsFunc(f.plan.endpoints, func(e Endpoint) bool { return e.Kind == a.Kind }) {
 			triggers = append(triggers, string(a.Kind)+"="+a.Probe)
 		}
 	}
@@ -157,7 +156,7 @@ func (f *Fleet) Triggers() []string {
 }
 
 // WriteTargets writes one target line for each endpoint.
-func (f *Fleet) WriteTargets(w io.Writer) error { return writeTargets(w, f.endpoints) }
+func (f *Fleet) WriteTargets(w io.Writer) error { return writeTargets(w, f.plan.endpoints) }
 
 func writeTargets(w io.Writer, endpoints []Endpoint) error {
 	for _, e := range endpoints {
@@ -287,6 +286,7 @@ func (f *Fleet) stop() {
 		f.plain.close()
 	}
 	wg.Wait()
+	f.plan.giveBack() // when nothing stands there any more
 }
 
 func (c Config) withDefaults() (Config, error) {

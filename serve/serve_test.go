@@ -235,6 +235,37 @@ func TestSecondFleet(t *testing.T) {
 	meetAll(t, two.Targets())
 }
 
+// TestFleetsAtOnce: those that start at the same moment take different ports, also where all of their listeners would share a
+// port with others' (SO_REUSEPORT, socket(7)).
+func TestFleetsAtOnce(t *testing.T) {
+	const fleets = 8
+	var running sync.WaitGroup
+	var mu sync.Mutex
+	owner := map[netip.AddrPort]int{}
+	for i := range fleets {
+		running.Go(func() {
+			f, err := Start(t.Context(), Config{Kinds: []testpeer.Kind{testpeer.HTTP, testpeer.Redis, testpeer.Sink, testpeer.Silent}})
+			if err != nil {
+				t.Errorf("fleet %d: %v", i, err)
+				return
+			}
+			t.Cleanup(f.Close)
+			mu.Lock()
+			defer mu.Unlock()
+			for _, e := range f.Targets() {
+				if other, ok := owner[e.Addr]; ok {
+					t.Errorf("fleets %d and %d both have %v", i, other, e.Addr)
+				}
+				owner[e.Addr] = i
+			}
+		})
+	}
+	running.Wait()
+	if want := fleets * 4; len(owner) != want {
+		t.Errorf("%d ports, want %d", len(owner), want)
+	}
+}
+
 func TestIPv6(t *testing.T) {
 	f, err := Start(t.Context(), Config{Host: netip.IPv6Loopback()})
 	if errors.Is(err, syscall.EADDRNOTAVAIL) || errors.Is(err, syscall.EAFNOSUPPORT) {

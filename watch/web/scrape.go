@@ -7,19 +7,23 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"sonde/watch/metrics"
 )
 
-// maxDelivered is how many encodings may lie in memory while slow scrapers take them, each for at most takeLimit. The next one
-// waits until one is taken.
+// What lies in memory while scrapers take it, each for at most takeLimit: the last keptAlways encodings, and those before them as long as
+// all together are no more than keptBytes. One that is given up is not taken to its end by who still takes it: so however many stall,
+// the next scrape begins at once, and one that takes its own while eight others are made is served.
 const (
-	maxDelivered = 16
-	takeLimit    = 10 * time.Second
+	keptAlways = 8
+	keptBytes  = 64 << 20
+	takeLimit  = 10 * time.Second
 )
 
 // scrapes makes encodings of the metrics one at a time. Who asks while one is made gets the next, together with all others who
@@ -28,27 +32,28 @@ const (
 type scrapes struct {
 	backend Backend
 	format  metrics.Format
-	places  chan struct{} // one for each encoding that is being taken
+	room    int // keptBytes
 
-	mu   sync.Mutex
-	next *encoding // has not begun; nil if nobody waits
-	busy bool      // make runs
-	size int       // of the last one
+	mu    sync.Mutex
+	next  *encoding   // has not begun; nil if nobody waits
+	taken []*encoding // those that are being taken and are not given up, the oldest first
+	busy  bool        // make runs
+	size  int         // of the last one
 }
 
 // encoding is one for all who wait for it.
 type encoding struct {
-	done       chan struct{} // closed when gzip and err stand
-	gzip       []byte
-	err        error
-	users      int // who wait for it or take it
-	ctx        context.Context
-	cancel     context.CancelFunc
-	whenUnused func()
+	done   chan struct{} // closed when size, gzip and err stand
+	size   int           // of gzip
+	gzip   atomic.Pointer[[]byte]
+	err    error
+	users  int // who wait for it or take it
+	ctx    context.Context
+	cancel context.CancelFunc
 }
 
 func newScrapes(b Backend, f metrics.Format) *scrapes {
-	return &scrapes{backend: b, format: f, places: make(chan struct{}, maxDelivered)}
+	return &scrapes{backend: b, format: f, room: keptBytes}
 }
 
 // join returns the encoding that begins next. Who joins leaves.
@@ -67,7 +72,7 @@ func (s *scrapes) join() *encoding {
 	return s.next
 }
 
-// leave says that one who joined waits and takes no more. Nobody left: it need not be made.
+// leave says that one who joined waits and takes no more. Nobody left: it need not be made, or kept.
 func (s *scrapes) leave(e *encoding) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -79,35 +84,74 @@ func (s *scrapes) leave(e *encoding) {
 	if s.next == e {
 		s.next = nil
 	}
-	if e.whenUnused != nil {
-		e.whenUnused()
-	}
+	s.taken = slices.DeleteFunc(s.taken, func(t *encoding) bool { return t == e })
 }
 
 // make makes encodings as long as somebody waits for one.
 func (s *scrapes) make() {
 	for {
-		s.places <- struct{}{} // who comes meanwhile joins
 		s.mu.Lock()
 		e := s.next
 		s.next = nil
 		if e == nil {
 			s.busy = false
-			<-s.places
 			s.mu.Unlock()
 			return
 		}
-		e.whenUnused = sync.OnceFunc(func() { <-s.places })
 		size := s.size
 		s.mu.Unlock()
 
-		e.gzip, e.err = s.encode(e.ctx, size)
-		close(e.done)
+		text, err := s.encode(e.ctx, size)
+		e.size, e.err = len(text), err
+		e.gzip.Store(&text)
 
 		s.mu.Lock()
-		s.size = len(e.gzip)
+		s.size = e.size
+		if e.users > 0 {
+			s.taken = append(s.taken, e)
+			s.giveUp()
+		}
 		s.mu.Unlock()
+		close(e.done)
 	}
+}
+
+// giveUp drops the encodings for which there is no room any more.
+func (s *scrapes) giveUp() {
+	sum := 0
+	for i, e := range slices.Backward(s.taken) {
+		sum += e.size
+		if len(s.taken)-i <= keptAlways || sum <= s.room {
+			continue
+		}
+		for _, old := range s.taken[:i+1] {
+			old.gzip.Store(nil)
+		}
+		s.taken = slices.Delete(s.taken, 0, i+1)
+		return
+	}
+}
+
+// taker takes an encoding, whose memory is its own only while Read runs.
+type taker struct {
+	from *encoding
+	at   int
+}
+
+var errGivenUp = errors.New("newer metrics were asked for meanwhile, again and again")
+
+// Read implements io.Reader.
+func (t *taker) Read(p []byte) (int, error) {
+	if t.at == t.from.size {
+		return 0, io.EOF
+	}
+	text := t.from.gzip.Load()
+	if text == nil {
+		return 0, errGivenUp
+	}
+	n := copy(p, (*text)[t.at:])
+	t.at += n
+	return n, nil
 }
 
 func (s *scrapes) encode(ctx context.Context, size int) ([]byte, error) {
@@ -145,18 +189,20 @@ func (s *Server) metrics(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.limitAnswer(w, takeLimit)
+	var body io.Reader = &taker{from: e}
+	var err error
 	if takesGzip(r.Header.Values("Accept-Encoding")) {
 		w.Header().Set("Content-Encoding", "gzip")
-		w.Header().Set("Content-Length", strconv.Itoa(len(e.gzip)))
-		_, _ = w.Write(e.gzip) // who went away is told nothing
-		return
+		w.Header().Set("Content-Length", strconv.Itoa(e.size))
+	} else {
+		body, err = gzip.NewReader(body)
 	}
-	z, err := gzip.NewReader(bytes.NewReader(e.gzip))
+	if err == nil {
+		_, err = io.Copy(w, body)
+	}
 	if err != nil {
-		s.fail(w, "metrics", err)
-		return
+		panic(http.ErrAbortHandler) // nobody is to take a part for the whole
 	}
-	_, _ = io.Copy(w, z)
 }
 
 // takesGzip reports whether a header Accept-Encoding names gzip, and not to refuse it (RFC 9110 s.12.5.3).

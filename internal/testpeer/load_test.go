@@ -26,44 +26,69 @@ func ping(t *testing.T, c net.Conn) time.Duration {
 	return time.Since(began)
 }
 
-// TestStall asks again as soon as it is answered: the request that meets the start of a stall waits for all of it.
+// TestStall asks again as soon as it is answered, for three stalls: nothing is both asked and answered in one of them, and between
+// them answers come at once. However late a busy machine makes an answer, it does not bring one into a stall.
 func TestStall(t *testing.T) {
+	before := time.Now() // the peer's seconds begin between the two
 	p := testpeer.New(t, testpeer.Stall, testpeer.Options{})
+	after := time.Now()
 	c := dial(t, p)
-	ping(t, c) // comes at the end of the first stall, or in it
-	var ends []time.Time
-	answers := 0
-	for len(ends) < 2 {
-		took := ping(t, c)
-		answers++
-		if took > testpeer.StallTime*3/4 {
-			ends = append(ends, time.Now())
+	fastest := patience
+	for time.Since(after) < 3*testpeer.StallPeriod {
+		began := time.Now()
+		fastest = min(fastest, ping(t, c))
+		stall := began.Sub(after) / testpeer.StallPeriod * testpeer.StallPeriod
+		if at := time.Since(before); at < stall+testpeer.StallTime {
+			t.Errorf("asked %v and answered %v after its start, want silence for %v each second", began.Sub(after), at, testpeer.StallTime)
 		}
 	}
-	if between := ends[1].Sub(ends[0]); between < 900*time.Millisecond || between > 1100*time.Millisecond {
-		t.Errorf("stalls end %v apart, want a second", between)
-	}
-	if answers < 100 {
-		t.Errorf("got %d answers in two seconds, want them at once but in a stall", answers)
+	if fastest > testpeer.StallTime/2 {
+		t.Errorf("the fastest of all answers took %v, want them at once but in a stall", fastest)
 	}
 }
 
-// TestLate pings on many connections at once. Whatever the machine does, no answer is early and most are hardly late.
+// worstLag is by how much a timer of this process is late at most while f runs: what a busy machine takes away.
+func worstLag(f func()) time.Duration {
+	over, told := make(chan struct{}), make(chan time.Duration)
+	go func() {
+		tick := time.NewTicker(time.Millisecond)
+		defer tick.Stop()
+		worst := time.Duration(0)
+		for last := time.Now(); ; {
+			select {
+			case <-tick.C:
+				now := time.Now()
+				worst, last = max(worst, now.Sub(last)), now
+			case <-over:
+				told <- worst
+				return
+			}
+		}
+	}()
+	f()
+	close(over)
+	return <-told
+}
+
+// TestLate pings on many connections at once. Whatever the machine does, no answer is early; most are hardly late, but for what the
+// machine takes away from each of the four who have to wake up for one: client and peer, each twice.
 func TestLate(t *testing.T) {
 	p := testpeer.New(t, testpeer.Late, testpeer.Options{Seed: 7})
 	took := make([]time.Duration, 200)
-	var wg sync.WaitGroup
-	for i := range took {
-		c := dial(t, p)
-		wg.Go(func() { took[i] = ping(t, c) })
-	}
-	wg.Wait()
+	lag := worstLag(func() {
+		var wg sync.WaitGroup
+		for i := range took {
+			c := dial(t, p)
+			wg.Go(func() { took[i] = ping(t, c) })
+		}
+		wg.Wait()
+	})
 	slices.Sort(took)
 	if took[0] < testpeer.MinLateness {
 		t.Errorf("got an answer after %v, want none before %v", took[0], testpeer.MinLateness)
 	}
-	if p50 := took[len(took)/2]; p50 < 270*time.Millisecond || p50 > 350*time.Millisecond {
-		t.Errorf("half of the answers took %v, want 275 ms", p50)
+	if p50 := took[len(took)/2]; p50 < 270*time.Millisecond || p50 > 280*time.Millisecond+4*lag {
+		t.Errorf("half of the answers took %v, want 275 ms, and at most four times %v more", p50, lag)
 	}
 }
 

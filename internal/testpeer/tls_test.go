@@ -456,9 +456,7 @@ func TestDelayedCrowd(t *testing.T) {
 		t.Errorf("each waiting connection takes %d bytes, want at most 12 KiB", each)
 	}
 	p.Close()
-	if left := peerGoroutines(); left != "" {
-		t.Errorf("goroutines left:\n%s", left)
-	}
+	noGoroutines(t)
 }
 
 // memory is how many bytes heap and stacks take, garbage aside.
@@ -469,9 +467,10 @@ func memory() int {
 	return int(m.HeapAlloc + m.StackInuse)
 }
 
-// TestDelayedCrowdIsServed: 5,000 clients wait together and every one of them gets its ServerHello.
+// TestDelayedCrowdIsServed: 1,000 clients wait together and every one of them gets its ServerHello. More would not wait together:
+// their dials would stand behind the signatures of those who are served, milliseconds of CPU time each under the race detector.
 func TestDelayedCrowdIsServed(t *testing.T) {
-	n := manyClients(t, 5000)
+	n := manyClients(t, 1000)
 	p := testpeer.New(t, testpeer.TLS13, testpeer.Options{Delay: 500 * time.Millisecond, MaxConns: n})
 	var wg sync.WaitGroup
 	for i, c := range crowd(t, p, n) {

@@ -13,6 +13,9 @@ import (
 	"time"
 )
 
+// reserveLimit is how long reserve may take: no other process has part in it, but a machine under load has it wait.
+const reserveLimit = time.Minute
+
 // reserve makes the peer's address one where nothing listens and nothing can: a socket of ours is bound to it and
 // connected elsewhere. A SYN to it finds no listener and is answered by RST; nobody else can bind it; and since the port
 // was bound by bind(2), no connect(2) is given it as its local port, so a client can't connect to itself by accident.
@@ -22,14 +25,14 @@ func (p *Peer) reserve() error {
 		return err
 	}
 	defer home.Close()
-	d := net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(p.opts.Addr), Timeout: 5 * time.Second}
+	d := net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(p.opts.Addr), Timeout: reserveLimit}
 	c, err := d.DialContext(context.Background(), "tcp", home.Addr().String())
 	if err != nil {
 		return err
 	}
 	p.held = append(p.held, c)
 	p.addr = addrPortOf(c.LocalAddr())
-	if err := home.SetDeadline(time.Now().Add(5 * time.Second)); err != nil {
+	if err := home.SetDeadline(time.Now().Add(reserveLimit)); err != nil {
 		return err
 	}
 	other, err := home.Accept()

@@ -10,7 +10,7 @@ import (
 // checkTime forbids reading the clock and sleeping. Timers are not covered: they wake, they do not tell.
 func checkTime(c *checker) {
 	for _, f := range c.files {
-		free := within(f.dir, "internal/clock", "internal/testpeer/...", "internal/testserver/...", "serve/...", "cmd/...")
+		free := within(f.dir, "internal/clock", "internal/testlag", "internal/testpeer/...", "internal/testserver/...", "serve/...", "cmd/...")
 		// In a bubble of testing/synctest sleeping costs no time and is exact.
 		bubble := false
 		for p := range f.imports {

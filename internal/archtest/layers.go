@@ -118,7 +118,7 @@ var layers = []layer{
 // testSupport are the packages that exist for tests. Any test may import them; of other code only what layers allows,
 // which is serve's use of testpeer, and that of testcert by testpeer and testserver.
 var testSupport = []string{
-	"internal/archtest", "internal/simkernel/...", "internal/testcert", "internal/testlog", "internal/testnet", "internal/testpeer/...", "internal/testserver/...",
+	"internal/archtest", "internal/simkernel/...", "internal/testcert", "internal/testlag", "internal/testlog", "internal/testnet", "internal/testpeer/...", "internal/testserver/...",
 	"protocol/protocoltest", "probes/probetest", "bench/result/resulttest",
 }
 

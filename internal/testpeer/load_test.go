@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"sonde/internal/testlag"
 	"sonde/internal/testpeer"
 )
 
@@ -47,42 +48,19 @@ func TestStall(t *testing.T) {
 	}
 }
 
-// worstLag is by how much a timer of this process is late at most while f runs: what a busy machine takes away.
-func worstLag(f func()) time.Duration {
-	over, told := make(chan struct{}), make(chan time.Duration)
-	go func() {
-		tick := time.NewTicker(time.Millisecond)
-		defer tick.Stop()
-		worst := time.Duration(0)
-		for last := time.Now(); ; {
-			select {
-			case <-tick.C:
-				now := time.Now()
-				worst, last = max(worst, now.Sub(last)), now
-			case <-over:
-				told <- worst
-				return
-			}
-		}
-	}()
-	f()
-	close(over)
-	return <-told
-}
-
 // TestLate pings on many connections at once. Whatever the machine does, no answer is early; most are hardly late, but for what the
 // machine takes away from each of the four who have to wake up for one: client and peer, each twice.
 func TestLate(t *testing.T) {
 	p := testpeer.New(t, testpeer.Late, testpeer.Options{Seed: 7})
 	took := make([]time.Duration, 200)
-	lag := worstLag(func() {
-		var wg sync.WaitGroup
-		for i := range took {
-			c := dial(t, p)
-			wg.Go(func() { took[i] = ping(t, c) })
-		}
-		wg.Wait()
-	})
+	stop := testlag.Watch()
+	var wg sync.WaitGroup
+	for i := range took {
+		c := dial(t, p)
+		wg.Go(func() { took[i] = ping(t, c) })
+	}
+	wg.Wait()
+	lag := stop()
 	slices.Sort(took)
 	if took[0] < testpeer.MinLateness {
 		t.Errorf("got an answer after %v, want none before %v", took[0], testpeer.MinLateness)

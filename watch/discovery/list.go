@@ -9,8 +9,12 @@ import (
 	"sonde/watch/track"
 )
 
-// maxFaults is how many faults of a job's entries are told one by one.
-const maxFaults = 20
+// How many faults of a job's entries are told one by one, and how many entries that are there already: a list in which all stand
+// twice must not hide what is wrong with it.
+const (
+	maxFaults = 20
+	maxTwins  = 3
+)
 
 // list is a job's targets while they are put together.
 type list struct {
@@ -20,6 +24,8 @@ type list struct {
 	byKey   map[uint64]int32 // the target with a key
 	faults  []string
 	more    int // faults beyond maxFaults
+	twins   []string
+	again   int // entries beyond maxTwins that are there already
 }
 
 // origin is where a target stands.
@@ -54,10 +60,14 @@ func (j *job) list() *list {
 	if l.more > 0 {
 		l.faults = append(l.faults, fmt.Sprintf("and %d more such entries", l.more))
 	}
+	l.faults = append(l.faults, l.twins...)
+	if l.again > 0 {
+		l.faults = append(l.faults, fmt.Sprintf("and %d more entries that are listed already", l.again))
+	}
 	return l
 }
 
-// addDocument returns how many entries gave no target.
+// addDocument returns how many entries can't be probed.
 func (l *list) addDocument(doc *document) (refused int) {
 	for _, fault := range doc.faults {
 		l.fault("%s", fault)
@@ -68,7 +78,12 @@ func (l *list) addDocument(doc *document) (refused int) {
 		labels := merged(l.job.Labels, group.labels)
 		for i, text := range group.texts {
 			at := origin{doc, int32(g), int32(i)}
-			if err := l.addEntry(text, labels, at); err != nil {
+			err := l.addEntry(text, labels, at)
+			switch {
+			case err == nil:
+			case errors.As(err, new(*duplicateError)):
+				l.twin(at, text, err)
+			default:
 				refused++
 				l.fault("%v: %q: %v", at, clip(text), err)
 			}
@@ -83,6 +98,15 @@ func (l *list) fault(format string, args ...any) {
 		return
 	}
 	l.faults = append(l.faults, fmt.Sprintf(format, args...))
+}
+
+// twin tells of an entry that is there already, which is no fault of it.
+func (l *list) twin(at origin, text string, err error) {
+	if len(l.twins) == maxTwins {
+		l.again++
+		return
+	}
+	l.twins = append(l.twins, fmt.Sprintf("%v: %q: %v", at, clip(text), err))
 }
 
 // addEntry adds what an entry names: one target, or in a list of scan's form all of a block's.

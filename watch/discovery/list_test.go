@@ -63,6 +63,27 @@ func TestDuplicatesAreToldWithBothPlaces(t *testing.T) {
 	}
 }
 
+// TestManyDuplicatesHideNothing: entries that are there already are no faults, and crowd none out.
+func TestManyDuplicatesHideNothing(t *testing.T) {
+	j := &job{Job: Job{Name: "web", Read: readPlace}, most: MaxTargets}
+	s := j.add(source{kind: kindFiles})
+	s.docs = []*document{parseList("list", []byte(strings.Repeat("a:80\n", 1000)+"nonsense\n"))}
+	l := j.list()
+	want := []string{
+		`list:1001: "nonsense": not a host and a port`,
+		`list:2: "a:80": a:80 is listed already (list:1); it counts once`,
+		`list:3: "a:80": a:80 is listed already (list:1); it counts once`,
+		`list:4: "a:80": a:80 is listed already (list:1); it counts once`,
+		"and 996 more entries that are listed already",
+	}
+	if diff := cmp.Diff(want, l.faults); diff != "" {
+		t.Error(diff)
+	}
+	if len(l.targets) != 1 || s.refused != 1 {
+		t.Errorf("got %d targets and %d refused, want 1 and 1", len(l.targets), s.refused)
+	}
+}
+
 // TestKeys: identity is job and text; other labels change it only where one text stands several times, and not for the first of
 // those, in whatever order they come.
 func TestKeys(t *testing.T) {

@@ -16,7 +16,7 @@ type Status struct {
 	Error string
 	// Failures counts looks that failed, since the start or, behind a reload, since the source is configured.
 	Failures uint64
-	// Targets is how many it has in the job's list, and Refused how many entries of it are not there.
+	// Targets is how many it has in the job's list, and Refused how many of its entries can't be probed.
 	Targets, Refused int
 }
 

@@ -29,11 +29,11 @@ func ReadOne(text string, usual Choice, schemes map[string]Choice) (Target, erro
 	if e.isURL {
 		var ok bool
 		if choice, ok = schemes[e.scheme]; !ok {
-			known := "no URL is"
+			known := "none"
 			if len(schemes) > 0 {
-				known = "those of " + strings.Join(slices.Sorted(maps.Keys(schemes)), ", ") + " are"
+				known = strings.Join(slices.Sorted(maps.Keys(schemes)), "://, ") + "://"
 			}
-			return Target{}, fmt.Errorf("a URL of %q is not for the probe %s: %s", clip([]byte(e.scheme)), usual.Name, known)
+			return Target{}, fmt.Errorf("a URL of %q is not for the probe %s, which takes %s", clip([]byte(e.scheme)), usual.Name, known)
 		}
 	}
 	port := e.port

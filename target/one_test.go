@@ -28,7 +28,7 @@ func TestReadOne(t *testing.T) {
 		}
 	}
 	for text, want := range map[string]string{
-		"": "empty", "10.0.0.0/8": "one target", "192.0.2.1-9": "one target", "224.0.0.1": "as its peer", "ftp://example.com": "http, https",
+		"": "empty", "10.0.0.0/8": "one target", "192.0.2.1-9": "one target", "224.0.0.1": "as its peer", "ftp://example.com": "which takes http://, https://",
 		"a b": "one target on a line", "1.2.3": "not an address",
 	} {
 		if _, err := ReadOne(text, usual, schemes); err == nil || !strings.Contains(err.Error(), want) {
@@ -36,7 +36,7 @@ func TestReadOne(t *testing.T) {
 		}
 	}
 	tcp := Choice{Name: "tcp"}
-	for text, want := range map[string]string{"example.com": "no port", "http://example.com": "no URL is"} {
+	for text, want := range map[string]string{"example.com": "no port", "http://example.com": "which takes none"} {
 		if _, err := ReadOne(text, tcp, nil); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: got %v, want %q", text, err, want)
 		}

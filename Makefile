@@ -31,7 +31,7 @@ demo: build ## scan a fleet of 1,000 targets on this machine
 .PHONY: test
 test: go-there ## install what the tests talk to, then run them all under the race detector
 	@scripts/test-setup
-	@scripts/go-test -race -timeout 12m ./...
+	@scripts/go-test -race -timeout 30m ./...
 
 .PHONY: check
 check: go-there ## format, vet, staticcheck, the rules of internal/archtest, builds for every platform

@@ -154,7 +154,8 @@ func TestAnswerEndsByFIN(t *testing.T) {
 		p := do(t, context.Background(), closedLoop(targets, web), Hooks{}, faultWithin)
 		l := p.Phases.Of(result.Latency)
 		if l.Count() == 0 || len(p.Failures) > 0 {
-			t.Fatalf("%d answers, failures %+v", l.Count(), p.Failures)
+			t.Errorf("%d answers, failures %+v", l.Count(), p.Failures)
+			return
 		}
 		if l.Min() < later || l.Quantile(0.5) > later*5/4 {
 			t.Errorf("latencies from %v, p50 %v, want about %v", l.Min(), l.Quantile(0.5), later)

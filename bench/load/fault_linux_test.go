@@ -163,7 +163,7 @@ func TestRequestBack(t *testing.T) {
 			t.Errorf("%d connections at the end, want %d", p.HeldAtEnd, atOnce)
 		}
 		// A quarter of the requests came due while the connection was down, and waited for up to redialAfter.
-		if lag, peer := p.Phases[result.Lag].Quantile(0.9), p.Phases[result.Peer].Quantile(0.99); lag > 30*time.Millisecond || peer < 40*time.Millisecond {
+		if lag, peer := p.Phases.Of(result.Lag).Quantile(0.9), p.Phases.Of(result.Peer).Quantile(0.99); lag > 30*time.Millisecond || peer < 40*time.Millisecond {
 			t.Errorf("p90 of the lag is %v, p99 of the peer's part %v: want that of the time without a connection none is ours", lag, peer)
 		}
 	})

@@ -20,15 +20,20 @@ import (
 	"sonde/bench/result"
 	"sonde/internal/kernel/limits"
 	"sonde/internal/kernel/process"
+	"sonde/internal/testlag"
 	"sonde/internal/testnet"
 	"sonde/internal/testpeer"
 )
 
-// within wants got to be want, give or take.
-func within(t testing.TB, what string, got, want, give time.Duration) {
+// span is what a time may be: least to most, give or take, and above it by at most twice what the machine was late with a timer: what
+// is waited for has to wake up, and so has who waits.
+type span struct{ least, most, give, late time.Duration }
+
+// within wants a time to be in its span.
+func within(t testing.TB, what string, got time.Duration, s span) {
 	t.Helper()
-	if got < want-give || got > want+give {
-		t.Errorf("%s is %v, want %v +- %v", what, got, want, give)
+	if got < s.least-s.give || got > s.most+s.give+2*s.late {
+		t.Errorf("%s is %v, want %v to %v +- %v on a machine that is late by %v at most", what, got, s.least, s.most, s.give, s.late)
 	}
 }
 
@@ -134,8 +139,10 @@ func TestTruthStall(t *testing.T) {
 		rate = 300
 	}
 	tried(t, func(t testing.TB) {
+		stop := testlag.Watch()
 		p := do(t, context.Background(), Spec{Kind: result.Request, Targets: targets, Connections: connections, Talk: lines, Requests: rate,
 			WarmUp: 300 * time.Millisecond, Duration: time.Duration(seconds) * testpeer.StallPeriod}, Hooks{}, 5*time.Minute)
+		late := stop()
 		if n := answered(p); len(p.Failures) > 0 || n < uint64(rate*3) {
 			t.Errorf("%d answered, failures %+v", n, p.Failures)
 			return
@@ -144,9 +151,11 @@ func TestTruthStall(t *testing.T) {
 		t.Logf("%.0f of %.0f a second: latency p50 %v, p90 %v, p99 %v, max %v; peer p90 %v, p99 %v", rate, capacity.OperationsPerSecond(),
 			l.Quantile(0.5), l.Quantile(0.9), l.Quantile(0.99), l.Max(), p.Phases[result.Peer].Quantile(0.9), p.Phases[result.Peer].Quantile(0.99))
 		share := rate / capacity.OperationsPerSecond() * (testpeer.StallPeriod - testpeer.StallTime).Seconds() / testpeer.StallPeriod.Seconds() // while it answers
-		behind := func(t time.Duration) time.Duration { return testpeer.StallTime - t + time.Duration(share*float64(t)) }
-		within(t, "p90", l.Quantile(0.9), behind(testpeer.StallTime/2), 5*time.Millisecond)
-		within(t, "p99", l.Quantile(0.99), behind(testpeer.StallTime/20), 5*time.Millisecond)
+		behind := func(t time.Duration) span {                                                                                                  // a busy machine may have told too little of a capacity
+			return span{testpeer.StallTime - t, testpeer.StallTime - t + time.Duration(min(share, 1)*float64(t)), 5 * time.Millisecond, late}
+		}
+		within(t, "p90", l.Quantile(0.9), behind(testpeer.StallTime/2))
+		within(t, "p99", l.Quantile(0.99), behind(testpeer.StallTime/20))
 	})
 }
 
@@ -160,20 +169,26 @@ func TestTruthLate(t *testing.T) {
 	connections := min(10_000, plan.PerProcess(machine, 0)-100)
 	spec := Spec{Kind: result.Request, Targets: targets, Connections: connections, Talk: lines, Requests: 2500, WarmUp: 2500 * time.Millisecond,
 		Duration: 2 * time.Second, KernelTimestamps: true}
+	least := 600 // first bytes
 	if isSoak() {
 		spec.Requests, spec.Duration = 10_000, time.Minute
 	}
 	tried(t, func(t testing.TB) {
+		stop := testlag.Watch()
 		p := do(t, context.Background(), spec, Hooks{}, 5*time.Minute)
-		if len(p.Failures) > 0 || p.Held != uint64(connections) {
-			t.Errorf("%d of %d connections, failures %+v", p.Held, connections, p.Failures)
+		late := stop()
+		if len(p.Failures) > 0 || p.Held != uint64(spec.Connections) {
+			t.Errorf("%d of %d connections, failures %+v", p.Held, spec.Connections, p.Failures)
+			if n := spec.Requests / 2; int(n*spec.Duration.Seconds()) >= least { // a busy machine may do less
+				spec.Requests, spec.Connections = n, spec.Connections/2
+			}
 			return
 		}
 		f := p.Phases[result.FirstByte]
 		p50, p99 := f.Quantile(0.5), f.Quantile(0.99)
 		t.Logf("%d connections, %d first bytes: p50 %v, p99 %v", p.Held, f.Count(), p50, p99)
-		within(t, "p50", p50, 275*time.Millisecond, 2750*time.Microsecond)
-		within(t, "p99", p99, 495500*time.Microsecond, 4955*time.Microsecond)
+		within(t, "p50", p50, span{275 * time.Millisecond, 275 * time.Millisecond, 2750 * time.Microsecond, late})
+		within(t, "p99", p99, span{495500 * time.Microsecond, 495500 * time.Microsecond, 4955 * time.Microsecond, late})
 	})
 }
 
@@ -202,16 +217,18 @@ func TestTruthConnect(t *testing.T) {
 	}()
 	to := netip.AddrPortFrom(netip.MustParseAddr(testnet.DelayedDial), netip.MustParseAddrPort(l.Addr().String()).Port())
 	tried(t, func(t testing.TB) {
+		stop := testlag.Watch()
 		p := do(t, context.Background(), Spec{Kind: result.Handshake, Targets: at(to), Connections: 50, Dials: 200, WarmUp: 200 * time.Millisecond,
 			Duration: time.Second}, Hooks{}, time.Minute)
+		late := stop()
 		if len(p.Failures) > 0 || p.Operations < 100 {
 			t.Errorf("%d connects, failures %+v", p.Operations, p.Failures)
 			return
 		}
 		connect, rtt := p.Phases[result.Connect].Quantile(0.5), p.Phases[result.KernelRTT].Quantile(0.5)
 		t.Logf("%d connects: p50 %v, by the kernel %v", p.Operations, connect, rtt)
-		within(t, "connect", connect, delay, 2*time.Millisecond)
-		within(t, "kernel", rtt, delay, 2*time.Millisecond)
+		within(t, "connect", connect, span{delay, delay, 2 * time.Millisecond, late})
+		within(t, "kernel", rtt, span{delay, delay, 2 * time.Millisecond, late})
 	})
 }
 

@@ -37,7 +37,8 @@ type fake struct {
 	rng      *rand.Rand
 	failures []web.Failure
 	copies   int
-	busy     bool // each copy brings new outcomes
+	busy     bool          // each copy brings new outcomes
+	awaited  chan struct{} // the history of one target comes when it is closed; nil: at once
 
 	ready  error
 	reload error
@@ -61,7 +62,8 @@ const (
 func newFake(t *testing.T, n int) *fake {
 	t.Helper()
 	f := &fake{clock: clock.NewSystem(), rng: rand.New(rand.NewPCG(5, 5))}
-	f.start = f.clock.Wall(f.clock.Now()).Add(-2 * time.Hour)
+	now := f.clock.Wall(f.clock.Now()) // one moment for all: on a busy machine the last target comes long behind the first
+	f.start = now.Add(-2 * time.Hour)
 	f.table = track.New(f.start, 60)
 	for _, job := range []string{"edge", "api", "mail"} {
 		f.table.SetJob(job, track.JobSettings{Flap: flap.Settings{Rise: 1, Fall: 3}})
@@ -75,12 +77,12 @@ func newFake(t *testing.T, n int) *fake {
 			continue
 		}
 		for p := range 60 {
-			f.record(id, i, f.clock.Wall(f.clock.Now()).Add(time.Duration(p-60)*15*time.Second), p)
+			f.record(id, i, now.Add(time.Duration(p-60)*15*time.Second), p)
 		}
 		if f.table.Target(id).Keep {
-			f.table.Connected(id, f.clock.Wall(f.clock.Now()).Add(-3*time.Hour))
+			f.table.Connected(id, now.Add(-3*time.Hour))
 			if i%100 == numLost {
-				f.table.Dropped(id, f.clock.Wall(f.clock.Now()).Add(-2*time.Minute), track.CauseRST)
+				f.table.Dropped(id, now.Add(-2*time.Minute), track.CauseRST)
 			}
 		}
 	}
@@ -224,6 +226,11 @@ func (f *fake) Copy(_ context.Context, into *track.Copy) error {
 func (f *fake) Points(_ context.Context, of []web.Ref) ([][]history.Point, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if awaited := f.awaited; awaited != nil && len(of) == 1 {
+		f.mu.Unlock()
+		<-awaited
+		f.mu.Lock()
+	}
 	all := make([][]history.Point, len(of))
 	for i, ref := range of {
 		if f.table.Target(ref.ID) == ref.Target {

@@ -174,6 +174,16 @@ func TestPageWorks(t *testing.T) {
 		f.mu.Unlock()
 		b.wait(rows(".state b") + `.join() === 'down' && ` + rows(".fail b") + `.join() === 'connection-refused'`)
 	})
+	step("what is live does not wait for the history of a target", func() {
+		awaited := make(chan struct{})
+		f.mu.Lock()
+		f.awaited = awaited
+		f.mu.Unlock()
+		defer close(awaited)
+		b.open(url + "/?sort=name&x=3#api/https%3A%2F%2Fapi-0001.eu-west.example.net")
+		b.wait(isLive + ` && ` + hasRows + ` && !document.querySelector('.detail .verdict')`)
+	})
+	step("and that comes", func() { b.wait(`document.querySelector('.detail .verdict')`) })
 	step("nothing is found", func() {
 		b.open(url + "/?q=nobody")
 		b.wait(`!document.getElementById('empty').hidden && document.getElementById('empty').textContent === 'No target is like that.'`)

@@ -144,7 +144,7 @@ function listenSoon() {
 }
 
 function listen(anew) {
-  const ids = [...new Set([...table.seenRows().map((r) => r.id), ...(open ? [open.id] : [])])].slice(0, 200).sort((a, b) => a - b).join(',')
+  const ids = [...new Set([...table.seenRows().map((r) => r.id), ...(open?.id === undefined ? [] : [open.id])])].slice(0, 200).sort((a, b) => a - b).join(',')
   if (!anew && stream && stream.readyState !== EventSource.CLOSED && ids === listened) return
   listened = ids
   stream?.close()

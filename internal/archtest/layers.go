@@ -38,8 +38,8 @@ var layers = []layer{
 	{of: "watch/track", may: []string{"watch/history", "policy/...", "probes", "protocol", "report"}},
 	// What is read in and told out knows what is known of targets, not who asks them. config knows schedule's limits, and metrics
 	// its counts.
-	{of: "watch/config", may: slices.Concat([]string{"watch/schedule", "policy/...", "probes", "probes/builtin", "probes/starttls"}, bottom)},
-	{of: "watch/discovery", may: slices.Concat([]string{"watch/track"}, bottom)},
+	{of: "watch/config", may: slices.Concat([]string{"watch/schedule", "policy/...", "probes", "probes/builtin", "probes/starttls", "internal/yamlflow"}, bottom)},
+	{of: "watch/discovery", may: slices.Concat([]string{"watch/track", "internal/yamlflow"}, bottom)},
 	{of: "watch/events", may: slices.Concat([]string{"watch/track", "policy/..."}, bottom)},
 	{of: "watch/metrics", may: slices.Concat([]string{"watch/track", "watch/schedule", "policy/...", "probes"}, bottom)},
 	{
@@ -147,7 +147,7 @@ var libraries = []library{
 	{"github.com/urfave/cli/v2", []string{"cmd/..."}, false},
 	{"github.com/HdrHistogram/hdrhistogram-go", []string{"internal/histogram"}, false},
 	// web looks into the file of exporter-toolkit, which keeps what it reads there to itself.
-	{"github.com/goccy/go-yaml", []string{"watch/config", "watch/discovery", "watch/web"}, false},
+	{"github.com/goccy/go-yaml", []string{"watch/config", "watch/discovery", "watch/web", "internal/yamlflow"}, false},
 	{"github.com/ajstarks/svgo", []string{"bench/page"}, false},
 	{"github.com/fsnotify/fsnotify", []string{"watch/..."}, false},
 	{"go.opentelemetry.io/proto/otlp", []string{"watch/otlp"}, true},

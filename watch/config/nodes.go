@@ -6,9 +6,10 @@ import (
 	"strings"
 
 	"github.com/goccy/go-yaml/ast"
-	"github.com/goccy/go-yaml/lexer"
 	"github.com/goccy/go-yaml/parser"
 	"github.com/goccy/go-yaml/token"
+
+	"sonde/internal/yamlflow"
 )
 
 // The limits of a document. Aliases can make a small file huge.
@@ -25,7 +26,7 @@ func (r *reader) parseYAML(data []byte) (body ast.Node) {
 			body = nil
 		}
 	}()
-	tokens := lexer.Tokenize(string(data))
+	tokens, _ := yamlflow.Tokens(string(data))
 	if at, ok := tooDeep(tokens); ok {
 		r.fail(at, "", "more than %d mappings and lists inside each other", maxDepth)
 		return nil

@@ -11,7 +11,9 @@ import (
 	"unicode"
 
 	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/parser"
 
+	"sonde/internal/yamlflow"
 	"sonde/target"
 	"sonde/watch/track"
 )
@@ -115,6 +117,15 @@ func decodeYAML(data []byte) (groups []*wireGroup, err error) {
 			err = errors.New("not YAML")
 		}
 	}()
+	if bytes.IndexByte(data, '{') >= 0 {
+		if tokens, mended := yamlflow.Tokens(string(data)); mended {
+			file, err := parser.Parse(tokens, 0)
+			if err == nil {
+				err = yaml.NodeToValue(file.Docs[0].Body, &groups, yaml.Strict())
+			}
+			return groups, err
+		}
+	}
 	err = yaml.UnmarshalWithOptions(data, &groups, yaml.Strict())
 	return groups, err
 }

@@ -18,6 +18,7 @@ func TestParse(t *testing.T) {
 	cases := []struct{ name, text string }{
 		{"a.json", `[{"targets": ["a:80", "b:80"], "labels": {"env": "prod", "__meta_x": "y", "port": "80"}}, {"targets": ["[2001:db8::1]:443"]}]`},
 		{"a.yml", "- targets: [a:80, 'b:80']\n  labels:\n    env: prod\n    __meta_x: y\n    port: 80\n- targets:\n  - '[2001:db8::1]:443'\n"},
+		{"b.yml", "- {targets: [a:80, b:80], labels: {env: prod, __meta_x: y, port: 80}}\n- {targets: ['[2001:db8::1]:443']}\n"},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -57,6 +58,8 @@ func TestParseRefuses(t *testing.T) {
 		{"deep YAML by lines", "a.yml", "-\n" + strings.Repeat(" [{\n", 1<<20), "deeply"},
 		{"deep YAML with dashes", "a.yml", strings.Repeat("- ", 1<<20), "deeply"},
 		{"a mapping in YAML", "a.yml", "targets: [a]\n", "[1:"},
+		{"another key in braces", "a.yml", "- {target: [a:80]}\n", "unknown field"},
+		{"a key twice in braces", "a.yml", "- {targets: [a:80], targets: [b:80]}\n", "already defined"},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {

@@ -22,9 +22,9 @@ import (
 
 const (
 	// commandLimit bounds one ip, nft or sysctl: they take milliseconds; a machine under load takes more.
-	commandLimit = 30 * time.Second
+	commandLimit = 2 * time.Minute
 	// runLimit bounds a test that runs again inside a namespace.
-	runLimit = 2 * time.Minute
+	runLimit = 6 * time.Minute
 	// insideEnv names, in the environment of a test that runs inside a namespace, the test that it is.
 	insideEnv = "SONDE_TESTNET_INSIDE"
 )

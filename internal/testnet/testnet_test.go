@@ -36,11 +36,11 @@ func TestRun(t *testing.T) {
 // TestShape gives two namespaces a link, one of them a firewall and a sysctl, and finds all three at work.
 func TestShape(t *testing.T) {
 	if Inside(t) {
-		_, err := net.DialTimeout("tcp", "192.0.2.2:80", 10*time.Second)
+		_, err := net.DialTimeout("tcp", "192.0.2.2:80", time.Minute)
 		if !errors.Is(err, syscall.ECONNREFUSED) {
 			t.Errorf("dial over the link: got %v, want a refusal by the other side", err)
 		}
-		_, err = net.DialTimeout("tcp", "192.0.2.2:81", 10*time.Second)
+		_, err = net.DialTimeout("tcp", "192.0.2.2:81", time.Minute)
 		if !errors.Is(err, syscall.EHOSTUNREACH) {
 			t.Errorf("dial of what the firewall rejects: got %v, want EHOSTUNREACH", err)
 		}

@@ -12,7 +12,7 @@ import (
 )
 
 // clientLimit is how long all that a client of ours does may take.
-const clientLimit = 20 * time.Second
+const clientLimit = 2 * time.Minute
 
 // line is one exchange of words before TLS: what the server says last, and the answer to it.
 type line struct{ await, send string }

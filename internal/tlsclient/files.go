@@ -21,8 +21,14 @@ const maxFile = 16 << 20
 
 // LoadRoots reads the authorities to trust, certificates in PEM or one in DER. An error names the file, what is wrong with
 // it and how to mend it; every certificate in it must parse.
-func LoadRoots(file string) (*x509.CertPool, error) {
-	data, err := read(file)
+func LoadRoots(file string) (*x509.CertPool, error) { return Files(readFile).Roots(file) }
+
+// Files says how files are read, for who takes not all that can be opened, or looks at what was read himself. Errors name the file.
+type Files func(file string) ([]byte, error)
+
+// Roots is [LoadRoots].
+func (read Files) Roots(file string) (*x509.CertPool, error) {
+	data, err := read.some(file)
 	if err != nil {
 		return nil, err
 	}
@@ -54,7 +60,12 @@ func (e *KeyError) Unwrap() error { return e.Err }
 // error names the file, what is wrong with it and how to mend it; it is [ErrNoKey] if there is no key where one should be, and a
 // [*KeyError] if the file of the key is at fault, one of its own. Whether the certificate has expired is for the server to say.
 func LoadCertificate(cert, key string) (tls.Certificate, error) {
-	data, err := read(cert)
+	return Files(readFile).Certificate(cert, key)
+}
+
+// Certificate is [LoadCertificate].
+func (read Files) Certificate(cert, key string) (tls.Certificate, error) {
+	data, err := read.some(cert)
 	if err != nil {
 		return tls.Certificate{}, err
 	}
@@ -65,7 +76,7 @@ func LoadCertificate(cert, key string) (tls.Certificate, error) {
 	if err != nil {
 		return tls.Certificate{}, err
 	}
-	private, err := keyOf(chain[0], cert, data, key)
+	private, err := read.keyOf(chain[0], cert, data, key)
 	if err != nil {
 		if key != "" {
 			err = &KeyError{err}
@@ -80,13 +91,13 @@ func LoadCertificate(cert, key string) (tls.Certificate, error) {
 }
 
 // keyOf reads the key of leaf, which is from the file cert: from the file key, or from data, that of cert, if key is empty.
-func keyOf(leaf *x509.Certificate, cert string, data []byte, key string) (crypto.Signer, error) {
+func (read Files) keyOf(leaf *x509.Certificate, cert string, data []byte, key string) (crypto.Signer, error) {
 	file := key
 	if key == "" {
 		file = cert
 	} else {
 		var err error
-		if data, err = read(key); err != nil {
+		if data, err = read.some(key); err != nil {
 			return nil, err
 		}
 	}
@@ -107,7 +118,7 @@ func keyOf(leaf *x509.Certificate, cert string, data []byte, key string) (crypto
 // (RFC 9460), or in binary. An error names the file and what is wrong with it, also when crypto/tls can use none of the
 // configurations.
 func LoadECH(file string) ([]byte, error) {
-	data, err := read(file)
+	data, err := Files(readFile).some(file)
 	if err != nil {
 		return nil, err
 	}
@@ -121,8 +132,8 @@ func LoadECH(file string) ([]byte, error) {
 	return list, nil
 }
 
-// read reads a whole file.
-func read(file string) ([]byte, error) {
+// readFile reads a whole file, or all that comes from a pipe.
+func readFile(file string) ([]byte, error) {
 	f, err := os.Open(file)
 	if err != nil {
 		return nil, err // names the file
@@ -134,10 +145,17 @@ func read(file string) ([]byte, error) {
 		return nil, err
 	case len(data) > maxFile:
 		return nil, fmt.Errorf("%s: more than %d MiB, this is no file of certificates or keys", file, maxFile>>20)
-	case len(bytes.TrimSpace(data)) == 0:
-		return nil, fmt.Errorf("%s: the file is empty", file)
 	}
 	return data, nil
+}
+
+// some reads a file in which there is something.
+func (read Files) some(file string) ([]byte, error) {
+	data, err := read(file)
+	if err == nil && len(bytes.TrimSpace(data)) == 0 {
+		err = fmt.Errorf("%s: the file is empty", file)
+	}
+	return data, err
 }
 
 // certificates parses what is in a file: PEM blocks (RFC 7468 s.5), of which others than certificates are passed over, or

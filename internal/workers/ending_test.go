@@ -156,13 +156,13 @@ func listen(t *testing.T) *peers {
 // accept waits for a process and returns its ID and connection.
 func (p *peers) accept(t *testing.T) (pid int, conn net.Conn) {
 	t.Helper()
-	p.SetDeadline(time.Now().Add(time.Minute))
+	p.SetDeadline(time.Now().Add(5 * time.Minute))
 	conn, err := p.Accept()
 	if err != nil {
 		t.Fatal(err)
 	}
 	p.conns = append(p.conns, conn)
-	conn.SetDeadline(time.Now().Add(time.Minute))
+	conn.SetDeadline(time.Now().Add(5 * time.Minute))
 	line, err := bufio.NewReader(conn).ReadString('\n')
 	if err != nil {
 		t.Fatal(err)

@@ -9,6 +9,13 @@ func Auto(total, fdBudget int) int {
 	return max(ceil(total, fdBudget), 1)
 }
 
+// fdPerWorker are the descriptors that a worker takes in the process that starts it: three pipes, and its pidfd (pidfd_open(2)).
+// For a moment it takes six more, which are in what every process keeps back.
+const fdPerWorker = 4
+
+// Most returns how many workers a process can start that has fdBudget descriptors for them.
+func Most(fdBudget int) int { return max(fdBudget/fdPerWorker, 0) }
+
 // Split divides total items among as few workers as possible, none having more than perWorker. The shares differ by 1 at
 // most, the larger ones first. It returns none if there is nothing to divide or perWorker is below 1.
 func Split(total, perWorker int) []int {

@@ -44,6 +44,14 @@ func TestAuto(t *testing.T) {
 	}
 }
 
+func TestMost(t *testing.T) {
+	for _, tt := range []struct{ fdBudget, want int }{{20_000, 5000}, {7, 1}, {4, 1}, {3, 0}, {0, 0}, {-28, 0}} {
+		if got := Most(tt.fdBudget); got != tt.want {
+			t.Errorf("Most(%d): got %d, want %d", tt.fdBudget, got, tt.want)
+		}
+	}
+}
+
 // TestPlanAdds holds the two against each other.
 func TestPlanAdds(t *testing.T) {
 	for total := 1; total < 200; total++ {

@@ -18,10 +18,10 @@ import (
 // forever is a grace that no test waits for.
 const forever = time.Hour
 
-// start starts a worker for each assignment. A test that hangs is stopped after a minute.
+// start starts a worker for each assignment. A test that hangs is stopped after some minutes.
 func start(t *testing.T, o Options, assignments ...string) *Group {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	t.Cleanup(cancel)
 	g, err := Start(ctx, options(o, assignments...))
 	if err != nil {

@@ -53,15 +53,15 @@ func connected(t *testing.T, network, addr string, source Addr) (fd int, peer *n
 	return fd, conn.(*net.TCPConn)
 }
 
-// until repeats a call that may say EAGAIN, at most for ten seconds.
+// until repeats a call that may say EAGAIN, at most for a minute.
 func until(t *testing.T, call func() (int, syscall.Errno)) (int, syscall.Errno) {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); {
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); {
 		if n, errno := call(); errno != syscall.EAGAIN {
 			return n, errno
 		}
 	}
-	t.Fatal("nothing came for ten seconds")
+	t.Fatal("nothing came for a minute")
 	return 0, 0
 }
 

@@ -3,11 +3,12 @@ package watch
 import (
 	"context"
 	"crypto/sha256"
-	"os"
 	"path/filepath"
 	"time"
 
 	"github.com/fsnotify/fsnotify"
+
+	"sonde/watch/config"
 )
 
 // settle is for how long the folder of the configuration must be quiet before the file is looked at: an editor writes in several
@@ -60,7 +61,7 @@ func (w *Watch) follow(ctx context.Context) error {
 			timer.Reset(lookEvery)
 			since = 0
 		}
-		data, err := os.ReadFile(w.options.File)
+		data, err := config.ReadFile(w.options.File)
 		if err != nil {
 			continue // it is being replaced, or gone: what runs, runs
 		}

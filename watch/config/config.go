@@ -13,11 +13,11 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
-	"os"
 	"path/filepath"
 	"strconv"
 	"time"
 
+	"sonde/internal/kernel/regular"
 	"sonde/policy/breaker"
 	"sonde/policy/flap"
 	"sonde/policy/pace"
@@ -275,7 +275,7 @@ func Load(path string) (*Config, error) {
 
 // ReadFile is what a file holds, as much of it as [Read] needs to refuse one that is too long.
 func ReadFile(path string) ([]byte, error) {
-	f, err := os.Open(path)
+	f, err := regular.Open(path)
 	if err != nil {
 		return nil, err // names the file
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"sonde/internal/kernel/regular"
 	"sonde/policy/pace"
 )
 
@@ -139,6 +140,9 @@ func TestWholeFile(t *testing.T) {
 		if _, err := Parse("f.yml", []byte(text)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%.40q: got %v, want %q", text, err, want)
 		}
+	}
+	if _, err := Load("/dev/zero"); !errors.Is(err, regular.ErrIrregular) {
+		t.Errorf("a device: got %v", err)
 	}
 	if _, err := Load("testdata/nothing.yml"); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("got %v", err)

@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"sonde/internal/kernel/regular"
 )
 
 // held is what is known of a file or a URL.
@@ -160,16 +162,9 @@ func (s *source) parse(path string, data []byte) (*document, error) {
 	return parseYAML(path, data)
 }
 
-// readAll reads a regular file of at most MaxBytes. Anything else could keep the reader waiting.
+// readAll reads a file of at most MaxBytes.
 func readAll(path string) ([]byte, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s: not a file", path)
-	}
-	file, err := os.Open(path)
+	file, err := regular.Open(path)
 	if err != nil {
 		return nil, err
 	}

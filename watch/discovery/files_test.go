@@ -213,7 +213,7 @@ func TestNotAFile(t *testing.T) {
 	}
 	r := start(t, Options{}, nil, Job{FileSD: []string{filepath.Join(folder, "a.json"), big, filepath.Join(folder, "none.json")}, Inline: []string{"a:80"}})
 	want(t, r.next(), "a:80")
-	for i, text := range []string{"", "not a file", "more than 64 MiB", "no such file"} {
+	for i, text := range []string{"", "is a directory", "more than 64 MiB", "no such file"} {
 		if got := r.Status()[i]; !strings.Contains(got.Error, text) || text == "" && got.Error != "" {
 			t.Errorf("got the status %+v, want the error %q", got, text)
 		}

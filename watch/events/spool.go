@@ -9,6 +9,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+
+	"sonde/internal/kernel/regular"
 )
 
 // spool is the file that keeps what is queued. A line is an event, or the id up to which all events before the line are over.
@@ -46,7 +48,7 @@ func openSpool(path string, most int) (*spool, []entry, error) {
 }
 
 func readSpool(path string, most int) ([]entry, error) {
-	file, err := os.Open(path)
+	file, err := regular.Open(path)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, nil
 	}

@@ -14,6 +14,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"sonde/internal/kernel/regular"
 )
 
 // down is a receiver that is away.
@@ -171,6 +173,17 @@ func (q *tested) checkSpool(t *testing.T, path string) {
 	synctest.Wait()
 	if kept, err := readSpool(path, 10); err != nil || len(kept) != 1 {
 		t.Errorf("the spool holds %d events, %v, want 1", len(kept), err)
+	}
+}
+
+// TestNoSpool: a device in place of the file is none, and is not replaced by one.
+func TestNoSpool(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "spool")
+	if err := os.Symlink("/dev/null", path); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := openSpool(path, 10); !errors.Is(err, regular.ErrIrregular) {
+		t.Errorf("got %v, want %v", err, regular.ErrIrregular)
 	}
 }
 

@@ -9,12 +9,12 @@ import (
 	"fmt"
 	"hash"
 	"io"
-	"os"
 
+	"sonde/internal/kernel/regular"
 	"sonde/internal/tlsclient"
 )
 
-// maxFile is how long a file of a password, a token or a body may be, in bytes.
+// maxFile is how long a file of a certificate, a password, a token or a body may be, in bytes.
 const maxFile = 1 << 20
 
 // files reads what a module names, and hashes it all.
@@ -34,21 +34,30 @@ func (f *files) add(b []byte) {
 
 func (f *files) sum() uint64 { return binary.BigEndian.Uint64(f.hash.Sum(nil)) }
 
-// read reads a file of a body. key names it in errors.
-func (f *files) read(key, name string) ([]byte, error) {
-	file, err := os.Open(name)
+// load reads a file.
+func (f *files) load(name string) ([]byte, error) {
+	file, err := regular.Open(name)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", key, err)
+		return nil, err
 	}
 	defer file.Close()
 	data, err := io.ReadAll(io.LimitReader(file, maxFile+1))
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("%s: %w", key, err)
+		return nil, err
 	case len(data) > maxFile:
-		return nil, fmt.Errorf("%s: %s: more than %d MiB", key, name, maxFile>>20)
+		return nil, fmt.Errorf("%s: more than %d MiB", name, maxFile>>20)
 	}
 	f.add(data)
+	return data, nil
+}
+
+// read reads a file of a body. key names it in errors.
+func (f *files) read(key, name string) ([]byte, error) {
+	data, err := f.load(name)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", key, err)
+	}
 	return data, nil
 }
 
@@ -66,10 +75,7 @@ func (f *files) roots(name string) (*x509.CertPool, error) {
 	if name == "" {
 		return nil, nil
 	}
-	if _, err := f.read("ca_file", name); err != nil {
-		return nil, err
-	}
-	pool, err := tlsclient.LoadRoots(name)
+	pool, err := tlsclient.Files(f.load).Roots(name)
 	if err != nil {
 		return nil, fmt.Errorf("ca_file: %w", err)
 	}
@@ -81,15 +87,7 @@ func (f *files) certificate(cert, key string) ([]tls.Certificate, error) {
 	if cert == "" {
 		return nil, nil
 	}
-	for _, name := range []string{cert, key} {
-		if name == "" {
-			continue // it is in the certificate's
-		}
-		if _, err := f.read("cert_file, key_file", name); err != nil {
-			return nil, err
-		}
-	}
-	c, err := tlsclient.LoadCertificate(cert, key)
+	c, err := tlsclient.Files(f.load).Certificate(cert, key)
 	if err != nil {
 		return nil, fmt.Errorf("cert_file, key_file: %w", err)
 	}

@@ -20,12 +20,12 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"io"
 	"log"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/http/pprof"
-	"os"
 	"sync"
 	"time"
 
@@ -33,6 +33,7 @@ import (
 	toolkit "github.com/prometheus/exporter-toolkit/web"
 
 	"sonde/internal/clock"
+	"sonde/internal/kernel/regular"
 	"sonde/watch/metrics"
 	"sonde/watch/page"
 )
@@ -102,11 +103,25 @@ func New(b Backend, opt Options) *Server {
 }
 
 // CheckConfig says what is wrong with a file that is to be Options.ConfigFile.
-func CheckConfig(file string) error { return toolkit.Validate(file) }
+func CheckConfig(file string) error {
+	if _, err := read(file); file != "" && err != nil {
+		return err // the toolkit would wait for who writes to a pipe
+	}
+	return toolkit.Validate(file)
+}
+
+func read(file string) ([]byte, error) {
+	f, err := regular.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(f)
+}
 
 // HasTLS reports whether a file that is Options.ConfigFile has TLS spoken.
 func HasTLS(file string) bool {
-	text, err := os.ReadFile(file)
+	text, err := read(file)
 	var says struct {
 		TLS map[string]any `yaml:"tls_server_config"`
 	}

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"sonde/internal/kernel/regular"
 	"sonde/internal/testcert"
 	"sonde/watch/web"
 )
@@ -263,6 +264,9 @@ func TestBadWebConfig(t *testing.T) {
 	}
 	if err := web.CheckConfig(file); err == nil || !strings.Contains(err.Error(), "basic_auth_user") {
 		t.Errorf("CheckConfig: got %v, want an error that names the key", err)
+	}
+	if err := web.CheckConfig("/dev/null"); !errors.Is(err, regular.ErrIrregular) {
+		t.Errorf("CheckConfig of a device: got %v", err)
 	}
 	f := newFake(t, 0)
 	l := httptest.NewUnstartedServer(nil).Listener

@@ -6,41 +6,50 @@ import (
 
 	"sonde/internal/kernel/socket"
 	"sonde/internal/testpeer"
+	"sonde/protocol"
 )
 
-// TestNoLoopHoards gives four loops with one connection each as many jobs that take their whole limit: a loop that took
-// more than it can dial would serve them one after another while the others sleep.
+// TestNoLoopHoards gives four loops with one connection each as many jobs that nobody answers, and ends those that are open
+// once there are four: a loop that took more than it can dial would leave the others without any.
 func TestNoLoopHoards(t *testing.T) {
+	const loops, jobs = 4, 16
 	peer := testpeer.New(t, testpeer.Silent, testpeer.Options{})
-	jobs := make([]Job, 16)
-	for i := range jobs {
-		jobs[i] = Job{ID: uint64(i), Remote: socket.AddrFrom(peer.Addr(), 0)}
-	}
-	const limit = 200 * time.Millisecond
-	e, err := New(Config{Loops: 4, Connections: 4, Strict: true, Profiles: []Profile{
-		{Dialogue: listener{}, Limits: Limits{Read: limit}, Reset: true},
-	}})
+	opened := make(announcer, jobs)
+	e, err := New(Config{Loops: loops, Connections: loops, Strict: true, Profiles: []Profile{{Dialogue: opened, Limits: patient, Reset: true}}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	start := time.Now()
-	if n, err := e.Submit(t.Context(), jobs); n != len(jobs) || err != nil {
-		t.Fatalf("got %d jobs taken, %v; want all %d", n, err, len(jobs))
+	list := make([]Job, jobs)
+	for i := range list {
+		list[i] = Job{ID: uint64(i), Remote: socket.AddrFrom(peer.Addr(), 0)}
 	}
-	e.Finish()
-	var outcomes []Outcome
-	for more := true; more; {
-		<-e.Ready()
-		outcomes, more = e.Outcomes(outcomes)
+	if n, err := e.Submit(t.Context(), list); n != jobs || err != nil {
+		t.Fatalf("got %d jobs taken, %v; want all %d", n, err, jobs)
 	}
-	if err := e.Wait(); err != nil {
-		t.Error(err)
+	for range jobs / loops {
+		var ids []uint64
+		for limit := time.After(patient.Read / 2); len(ids) < loops; {
+			select {
+			case id := <-opened:
+				ids = append(ids, id)
+			case <-limit:
+				t.Fatalf("only %d of %d loops have a connection", len(ids), loops)
+			}
+		}
+		e.End(ids)
+		for _, o := range outcomesOf(e, loops) {
+			if o.Cause != Cancelled {
+				t.Errorf("job %d: got cause %d, want it ended", o.ID, o.Cause)
+			}
+		}
 	}
-	if len(outcomes) != len(jobs) {
-		t.Errorf("got %d outcomes, want %d", len(outcomes), len(jobs))
-	}
-	// Four turns of 200 ms are enough; one loop alone takes 3.2 s.
-	if took := time.Since(start); took > 8*limit {
-		t.Errorf("took %v, want about %v: only %d connections were in flight at once", took, 4*limit, e.Stats().InFlightMax)
-	}
+	end(t, e)
+}
+
+// announcer tells whose exchange was opened.
+type announcer chan uint64
+
+func (a announcer) Open(id uint64) protocol.Exchange {
+	a <- id
+	return &listening{}
 }

@@ -48,7 +48,7 @@ func autoWorkers(kept, descriptors int) int {
 	if n <= 1 {
 		return 0
 	}
-	return min(n, config.MaxWorkers)
+	return min(n, config.MaxWorkers, workers.Most(descriptors))
 }
 
 // countKept counts the targets of jobs that keep connections, those of lists that are there in time.

@@ -226,7 +226,7 @@ func TestShare(t *testing.T) {
 
 func TestCountWorkers(t *testing.T) {
 	for _, c := range []struct{ kept, descriptors, want int }{
-		{0, 1000, 0}, {800, 1000, 0}, {801, 1000, 2}, {15_000, 4000, 5}, {1 << 30, 10, config.MaxWorkers},
+		{0, 1000, 0}, {800, 1000, 0}, {801, 1000, 2}, {15_000, 4000, 5}, {1 << 30, 100_000, config.MaxWorkers}, {1 << 30, 100, 25},
 	} {
 		if got := autoWorkers(c.kept, c.descriptors); got != c.want {
 			t.Errorf("%d connections, %d descriptors: got %d workers, want %d", c.kept, c.descriptors, got, c.want)

@@ -119,6 +119,8 @@ func TestRoom(t *testing.T) {
 	}
 	poor := machine()
 	poor.Memory.Available = 1 << 30
+	low := machine()
+	low.Files.Soft, low.Files.Hard = 128, 128 // less 24 and 8 for two loops: 96 each, and 24 processes
 	few := machine()
 	few.Files.System = 100_000
 	for name, c := range map[string]struct {
@@ -130,6 +132,8 @@ func TestRoom(t *testing.T) {
 		"a million in workers":    {wide, machine(), Want{Connections: 1_000_000}, ""},
 		"in one process":          {wide, machine(), Want{Connections: 19_000, Processes: 1}, ""},
 		"too many for one":        {wide, machine(), Want{Connections: 20_000, Processes: 1}, "ulimit -n"},
+		"as many as one starts":   {wide, low, Want{Connections: 24 * 96}, ""},
+		"more than one starts":    {wide, low, Want{Connections: 24*96 + 1}, "start at most 24 others"},
 		"one pair full":           {narrow, machine(), Want{Connections: 12_000}, ""},
 		"one pair beyond":         {narrow, machine(), Want{Connections: 12_001}, "12000 connections"},
 		"memory":                  {wide, poor, Want{Connections: 1_000_000}, "memory are free"},

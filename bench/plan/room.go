@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"sonde/internal/kernel/limits"
+	"sonde/internal/workers"
 )
 
 // Descriptors that are no connections: standard streams, files of output, and for each loop an epoll, two eventfds and a
@@ -107,8 +108,10 @@ func PerProcess(machine limits.Limits, loops int) int {
 func (p *Plan) descriptors(machine limits.Limits, loops, processes int) Shortage {
 	f := machine.Files
 	each := PerProcess(machine, loops)
+	parents := false // it is the first process that is short of descriptors, for the pipes to the others
 	if processes <= 0 {
-		processes = MaxWorkers
+		most := max(workers.Most(each), 1)
+		processes, parents = min(MaxWorkers, most), most < MaxWorkers
 	}
 	s := Shortage{
 		Allows: each * processes,
@@ -118,6 +121,8 @@ func (p *Plan) descriptors(machine limits.Limits, loops, processes int) Shortage
 		s.Raise = advice[0].Raise
 	}
 	switch {
+	case parents:
+		s.Limit += fmt.Sprintf(", so that one can start at most %d others", processes)
 	case processes == 1:
 		s.Lack = LackWorkers
 	case processes < MaxWorkers:

@@ -47,7 +47,7 @@ func (o *scanOptions) hire(ctx context.Context, s *scan.Scan) error {
 	connections, perProcess := s.Connections()
 	n := o.workers.n
 	if o.workers.auto {
-		n = workers.Auto(connections, perProcess)
+		n = min(workers.Auto(connections, perProcess), workers.Most(perProcess))
 	}
 	n = min(n, connections)
 	if o.cfg.MaxTargets > 0 {

@@ -34,17 +34,17 @@ func TestTargets(t *testing.T) {
 		{module: "probe: http", text: "https://example.com/a?b", want: target.Target{Domain: "example.com", Port: 443, Probe: "http", TLS: true, Path: "/a?b"}},
 		{module: "probe: http, tls: {enabled: true}", text: "example.com", want: target.Target{Domain: "example.com", Port: 443, Probe: "http", TLS: true}},
 		{module: "probe: http", text: "192.0.2.7,example.com,blue,81", want: target.Target{Addr: v4, Domain: "example.com", Tag: "blue", Port: 81, Probe: "http"}},
-		{module: "probe: http", text: "redis://example.com", refused: "http, https"},
+		{module: "probe: http", text: "redis://example.com", refused: "http://, https://"},
 		{module: "probe: http", text: "10.0.0.0/24", refused: "one target"},
 		{module: "probe: tls", text: "example.com", want: target.Target{Domain: "example.com", Port: 443, Probe: "tls"}},
 		{module: "prober: tcp", text: "example.com:25", want: target.Target{Domain: "example.com", Port: 25, Probe: "tcp"}},
 		{module: "prober: tcp, tcp: {tls: true}", text: "[2001:db8::1]:25", want: target.Target{Addr: netip.MustParseAddr("2001:db8::1"), Port: 25, Probe: "tcp", TLS: true}},
 		{module: "prober: tcp", text: "example.com", refused: "no port"},
-		{module: "prober: tcp", text: "https://example.com", refused: "no URL is"},
+		{module: "prober: tcp", text: "https://example.com", refused: "which takes none"},
 		{module: "prober: http", text: "example.com/health", want: target.Target{Domain: "example.com", Port: 80, Probe: "http", Path: "/health"}},
 		{module: "prober: http", text: "example.com:8080", want: target.Target{Domain: "example.com", Port: 8080, Probe: "http"}},
 		{module: "prober: http", text: "https://192.0.2.7/", want: target.Target{Addr: v4, Port: 443, Probe: "http", TLS: true, Path: "/"}},
-		{module: "prober: http", text: "ftp://example.com", refused: "http, https"},
+		{module: "prober: http", text: "ftp://example.com", refused: "http://, https://"},
 		{module: "prober: http", text: "https://user:pw@example.com", refused: "user name"},
 		{module: "prober: icmp", text: "192.0.2.7", refused: "ICMP"},
 	} {
@@ -160,6 +160,31 @@ func TestFingerprint(t *testing.T) {
 	}
 	if other := compile(t, module); other.Fingerprint == was.Fingerprint {
 		t.Error("the file changed, and the fingerprint did not")
+	}
+}
+
+// TestForReadsNothing: the files of a module are read once, however many hosts it is asked for.
+func TestForReadsNothing(t *testing.T) {
+	peer := testpeer.New(t, testpeer.TLS13, testpeer.Options{})
+	ca, text := write(t, "ca.pem", string(peer.Credentials().RootPEM())), write(t, "text", "hunter2")
+	own := compile(t, "probe: http, tls: {ca_file: "+ca+"}")
+	m := compile(t, "prober: http, http: {body_file: "+text+", basic_auth: {username: a, password_file: "+text+"}, tls_config: {ca_file: "+ca+"}}")
+	for _, name := range []string{ca, text} {
+		if err := os.Remove(name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, m := range []*modules.Module{own, m} {
+		one, err := m.For("one.example")
+		if err != nil || m.Disabled != "" {
+			t.Fatalf("%v %s", err, m.Disabled)
+		}
+		if again, err := m.For("one.example"); err != nil || again != one {
+			t.Errorf("asked for the same host again it is made again, or %v", err)
+		}
+		if other, err := m.For("two.example"); err != nil || one.Fingerprint == m.Fingerprint || one.Fingerprint == other.Fingerprint {
+			t.Errorf("those that ask by other names are taken for the same, or %v", err)
+		}
 	}
 }
 

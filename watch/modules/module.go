@@ -45,29 +45,45 @@ type Module struct {
 
 	source *config.Module
 	now    func() time.Time
+	files  *files
+	hosts  *hosts
 }
 
 // Compile makes a module. now tells the wall clock, against which certificates are held. Of a module of sonde's own that can't be run
 // it returns an error, which names it, its line, what is wrong and how to mend it; one of blackbox_exporter is Disabled
 // instead, since its file is to be taken as it is.
-func Compile(m *config.Module, now func() time.Time) (*Module, error) { return compile(m, "", now) }
+func Compile(source *config.Module, now func() time.Time) (*Module, error) {
+	m := &Module{
+		Name: source.Name, Disabled: source.Disabled, Text: source.Text(), source: source, now: now,
+		files: newFiles(source.Fingerprint), hosts: &hosts{},
+	}
+	if err := m.compile(""); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
 
 // ErrTwoHosts says that a host is asked for twice.
 var ErrTwoHosts = errors.New("the module says itself which host it asks for")
 
-// For returns the module with the servers asked for by this name, in the field Host and over TLS, whatever the targets are called.
-// The error is [ErrTwoHosts] if the module has a Host of its own that is another.
+// For returns the module with the servers asked for by this name, in the field Host and over TLS, whatever the targets are called. No
+// file is read again, for whoever may ask /probe names as many hosts as he likes. The error is [ErrTwoHosts] if the module has
+// a Host of its own that is another.
 func (m *Module) For(hostname string) (*Module, error) {
 	if m.Disabled != "" {
 		return nil, errors.New(m.Disabled)
 	}
-	return compile(m.source, hostname, m.now)
+	return m.hosts.of(hostname, func() (*Module, error) {
+		again := &Module{Name: m.Name, Text: m.Text, source: m.source, now: m.now, files: m.files.by(hostname), hosts: m.hosts}
+		if err := again.compile(hostname); err != nil {
+			return nil, err
+		}
+		return again, nil
+	})
 }
 
-func compile(source *config.Module, hostname string, now func() time.Time) (*Module, error) {
-	m := &Module{Name: source.Name, Disabled: source.Disabled, Text: source.Text(), source: source, now: now}
-	files := newFiles(source.Fingerprint, hostname)
-	var err error
+func (m *Module) compile(hostname string) (err error) {
+	source, files := m.source, m.files
 	switch {
 	case m.Disabled != "":
 	case source.Own != nil:
@@ -80,7 +96,7 @@ func compile(source *config.Module, hostname string, now func() time.Time) (*Mod
 		}
 	}
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if m.Disabled != "" {
 		m.Probe, m.Kept, m.Heartbeat = nil, nil, nil
@@ -88,7 +104,7 @@ func compile(source *config.Module, hostname string, now func() time.Time) (*Mod
 		m.Target = func(string) (target.Target, error) { return target.Target{}, disabled }
 	}
 	m.Fingerprint = files.sum()
-	return m, nil
+	return nil
 }
 
 // inKeys has an error of a probe name the keys of the file in place of the flags of scan.

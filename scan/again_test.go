@@ -155,15 +155,16 @@ func TestRetriesKeepTheBudget(t *testing.T) {
 
 // TestLastAttemptIsCutShort: an attempt has what those before it left.
 func TestLastAttemptIsCutShort(t *testing.T) {
+	t.Parallel() // it waits, most of the time
 	const n = 30
 	addr := peers(t, testpeer.Silent)[0]
 	records, _ := scanAll(t, Config{
 		Args: slices.Repeat([]string{addr.String()}, n), Probes: []string{"ssh"}, Retries: 100,
-		Limits: engine.Limits{Read: 200 * time.Millisecond, Target: 300 * time.Millisecond},
+		Limits: engine.Limits{Read: 4 * time.Second, Target: 6 * time.Second}, // a busy machine is not late by the difference
 	})
 	for i := range records {
 		r := &records[i]
-		wants := map[int]string{1: "no whole answer within 200ms", 2: "target's time budget of 300ms is spent"}[r.Attempts]
+		wants := map[int]string{1: "no whole answer within 4s", 2: "target's time budget of 6s is spent"}[r.Attempts]
 		if r.Status != report.IOTimeout || r.Error != wants {
 			t.Errorf("got %v after %d attempts, want %q", r, r.Attempts, wants)
 		}
@@ -291,7 +292,7 @@ func TestStopWhileWaiting(t *testing.T) {
 		check(t, sink, wait(), errInterrupted)
 	})
 	t.Run("the time is over", func(t *testing.T) {
-		sink, wait := startWaiting(t, t.Context(), n, Config{MaxRuntime: 500 * time.Millisecond})
+		sink, wait := startWaiting(t, t.Context(), n, Config{MaxRuntime: 5 * time.Second}) // in which a busy machine has dialled all
 		check(t, sink, wait(), ErrMaxRuntime)
 	})
 }

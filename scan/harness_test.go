@@ -11,13 +11,17 @@ import (
 	"testing"
 	"time"
 
+	"sonde/engine"
 	"sonde/internal/testpeer"
 	"sonde/report"
 )
 
 // runLimit is how long a scan of a test may take: far more than any needs under the race detector on a busy machine, and
 // less than the limit of the test binary, so that a hang is told with the goroutines that hang.
-const runLimit = 90 * time.Second
+const runLimit = 5 * time.Minute
+
+// patient limits are those of tests that say nothing of limits: a busy machine is no slow peer.
+var patient = engine.Limits{Connect: time.Minute, Handshake: time.Minute, Read: time.Minute, Target: -1}
 
 // kept is a record with its result as JSON, "" if it has none.
 type kept struct {
@@ -120,6 +124,9 @@ func scanAll(t *testing.T, cfg Config) ([]kept, *report.Run) {
 	t.Helper()
 	sink := &memorySink{}
 	cfg.Sink = sink
+	if cfg.Limits == (engine.Limits{}) {
+		cfg.Limits = patient
+	}
 	run, err := finish(t, t.Context(), open(t, cfg))
 	if err != nil {
 		t.Fatal(err)
@@ -167,7 +174,7 @@ func peers(t *testing.T, kinds ...testpeer.Kind) []netip.AddrPort {
 // noGoroutines has every goroutine of a scan gone soon. Tests that run beside others can't use it.
 func noGoroutines(t *testing.T) {
 	t.Helper()
-	limit := time.NewTimer(10 * time.Second)
+	limit := time.NewTimer(time.Minute)
 	defer limit.Stop()
 	again := time.NewTicker(time.Millisecond)
 	defer again.Stop()

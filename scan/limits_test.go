@@ -18,7 +18,7 @@ import (
 func TestFewDescriptors(t *testing.T) {
 	const addrEnv, n, files = "SONDE_SCAN_ADDR", 500, 256
 	if os.Getenv(addrEnv) == "" { // here: the peers, which need descriptors of their own
-		peer := testpeer.New(t, testpeer.Delayed, testpeer.Options{Delay: 100 * time.Millisecond})
+		peer := testpeer.New(t, testpeer.Delayed, testpeer.Options{Delay: time.Second}) // time enough to open them all
 		alone(t, addrEnv+"="+peer.Addr().String())
 		return
 	}

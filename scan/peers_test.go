@@ -15,8 +15,16 @@ import (
 	"sonde/report"
 )
 
-// shortLimits keep tests of peers that never answer short. A healthy peer on loopback answers in a thousandth of them.
-var shortLimits = engine.Limits{Connect: 500 * time.Millisecond, Read: 700 * time.Millisecond}
+// shortLimits keep tests of peers that never answer short. Those of peers that answer are patient.
+var shortLimits = engine.Limits{Connect: 500 * time.Millisecond, Handshake: 1500 * time.Millisecond, Read: 1500 * time.Millisecond}
+
+// limitsFor are those for a peer that is met with such a status.
+func limitsFor(expect string) engine.Limits {
+	if strings.HasSuffix(expect, "-timeout") {
+		return shortLimits
+	}
+	return patient
+}
 
 // TestPeers meets every kind of peer with the probe that brings its behaviour to light, on IPv4 and IPv6 loopback, and
 // several times at once.
@@ -40,7 +48,7 @@ func TestPeers(t *testing.T) {
 			t.Run(addr+"/"+string(about.Kind), func(t *testing.T) {
 				t.Parallel()
 				peer, err := testpeer.Start(about.Kind, testpeer.Options{
-					Addr: netip.AddrPortFrom(netip.MustParseAddr(addr), 0), Interval: 50 * time.Millisecond, Delay: 100 * time.Millisecond,
+					Addr: netip.AddrPortFrom(netip.MustParseAddr(addr), 0), Interval: 20 * time.Millisecond, Delay: 100 * time.Millisecond,
 				})
 				if err != nil {
 					if addr == "::1" {
@@ -52,7 +60,7 @@ func TestPeers(t *testing.T) {
 				const n = 5
 				records, run := scanAll(t, Config{
 					InputFiles: []string{"-"}, Stdin: strings.NewReader(strings.Repeat(peer.Addr().String()+"\n", n)),
-					Probes: []string{about.Probe}, Limits: shortLimits,
+					Probes: []string{about.Probe}, Limits: limitsFor(about.Expect),
 				})
 				if len(records) != n {
 					t.Fatalf("got %d records, want %d", len(records), n)

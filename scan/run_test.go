@@ -64,7 +64,6 @@ func TestExactlyOnce(t *testing.T) {
 	records, run := scanAll(t, Config{
 		InputFiles: []string{"-"}, Stdin: strings.NewReader(list.String()), Probes: []string{"ssh"}, Exclude: exclude,
 		Lookup: knowing(map[string][]string{"known.test": {"127.0.0.1"}}),
-		Limits: engine.Limits{Read: 20 * time.Second}, // the peers share this machine's CPUs, and nobody here is silent
 	})
 	if run.Targets != n {
 		t.Errorf("got %d targets, want %d", run.Targets, n)
@@ -93,7 +92,7 @@ func TestSeveralProbes(t *testing.T) {
 		Ports:    []target.PortRange{{From: ssh, To: ssh}, {From: http, To: http}},
 		Probes:   []string{"tcp", "ssh"},
 		Triggers: map[string]string{"web": "http"},
-		Limits:   shortLimits,
+		Limits:   engine.Limits{Connect: time.Minute, Read: 3 * time.Second}, // the web server waits for what ssh does not say
 	})
 	var got []string
 	for i := range records {

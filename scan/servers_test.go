@@ -56,7 +56,7 @@ func TestServers(t *testing.T) {
 					t.Errorf("got %v, want a result with %s", r, srv.result)
 				}
 			}
-			limits := engine.Limits{Read: time.Second}
+			limits := engine.Limits{Connect: time.Minute, Read: 4 * time.Second}
 			records, _ = scanAll(t, Config{Args: []string{addr.String()}, Probes: probes, Limits: limits})
 			if len(records) != len(probes) {
 				t.Errorf("got %d records, want %d", len(records), len(probes))

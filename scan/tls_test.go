@@ -11,15 +11,11 @@ import (
 	"testing"
 	"time"
 
-	"sonde/engine"
 	"sonde/internal/testcert"
 	"sonde/internal/testpeer"
 	"sonde/probes"
 	"sonde/report"
 )
-
-// tlsLimits leave a handshake time enough under the race detector on a busy machine.
-var tlsLimits = engine.Limits{Connect: 5 * time.Second, Handshake: 2 * time.Second, Read: 3 * time.Second}
 
 // fleet is peers with certificates of one authority.
 type fleet struct {
@@ -64,7 +60,7 @@ func TestTLSPeers(t *testing.T) {
 			const n = 3
 			records, run := scanAll(t, Config{
 				InputFiles: []string{"-"}, Stdin: strings.NewReader(strings.Repeat(line(addr, about.Kind)+"\n", n)),
-				Probes: []string{about.Probe}, Limits: tlsLimits,
+				Probes: []string{about.Probe}, Limits: limitsFor(about.Expect),
 				Options: probes.Options{TLS: probes.TLSOptions{Roots: f.roots, StartTLS: about.StartTLS}},
 			})
 			if len(records) != n {
@@ -114,7 +110,7 @@ func TestFailedHandshakeHasNoTime(t *testing.T) {
 				t.Parallel()
 				records, _ := scanAll(t, Config{
 					InputFiles: []string{"-"}, Stdin: strings.NewReader(line(f.start(t, kind), kind) + "\n"),
-					Probes: []string{"tls"}, Limits: tlsLimits, Options: probes.Options{TLS: probes.TLSOptions{Roots: f.roots, Depth: depth}},
+					Probes: []string{"tls"}, Options: probes.Options{TLS: probes.TLSOptions{Roots: f.roots, Depth: depth}},
 				})
 				r := &records[0]
 				if got := r.Timing.TLS != report.Absent; got != want {
@@ -149,7 +145,6 @@ func TestHTTPS(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			tt.cfg.Limits = tlsLimits
 			records, _ := scanAll(t, tt.cfg)
 			r := only(t, records)
 			if r.Status != tt.status || !strings.Contains(r.result, tt.result) {
@@ -166,7 +161,7 @@ func TestResumptionIsSummedUp(t *testing.T) {
 	addr := f.start(t, testpeer.TLSResume)
 	for _, cfg := range []Config{{Probes: []string{"tls"}}, {Probes: []string{"tcp"}, TLS: true}} {
 		t.Run(cfg.Probes[0], func(t *testing.T) {
-			cfg.Args, cfg.Limits = []string{line(addr, testpeer.TLSResume)}, tlsLimits
+			cfg.Args = []string{line(addr, testpeer.TLSResume)}
 			cfg.Options.TLS = probes.TLSOptions{Roots: f.roots, SessionReuse: true}
 			records, run := scanAll(t, cfg)
 			want(t, only(t, records), report.Success, report.SideNone)
@@ -208,7 +203,7 @@ func TestGreetingOverTLS(t *testing.T) {
 		}
 	})
 	records, _ := scanAll(t, Config{
-		InputFiles: []string{"-"}, Stdin: strings.NewReader("smtps://" + listener.Addr().String() + "\n"), Limits: tlsLimits,
+		InputFiles: []string{"-"}, Stdin: strings.NewReader("smtps://" + listener.Addr().String() + "\n"),
 		Probes: []string{"smtp"}, Options: probes.Options{TLS: probes.TLSOptions{Insecure: true, StartTLS: probes.StartTLSAuto}},
 	})
 	r := only(t, records)

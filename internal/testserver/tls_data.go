@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"syscall"
@@ -113,7 +114,12 @@ func PostgresTLS(t testing.TB) *TLSServer {
 		initdb.SysProcAttr = processAttr()
 		initdb.SysProcAttr.Credential = runAs
 		initdb.Dir = dir
-		if out, err := initdb.CombinedOutput(); err != nil {
+		out, err := func() ([]byte, error) {
+			runtime.LockOSThread() // or the end of some thread is the end of initdb, see launch
+			defer runtime.UnlockOSThread()
+			return initdb.CombinedOutput()
+		}()
+		if err != nil {
 			t.Fatalf("testserver: initdb: %v\n%s", err, out)
 		}
 		args := []string{"-D", data}

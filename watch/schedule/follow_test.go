@@ -63,7 +63,7 @@ func TestBegan(t *testing.T) {
 	s := New(start, wall)
 	s.Set(0, Plan{Interval: time.Second}, start)
 	s.Began(0)
-	at := s.entries[0].at
+	at := s.at(0).at
 	if turns := s.Due(at+int64(time.Millisecond), nil); len(turns) != 0 || s.Stats().Overlap != 1 || s.Running(0) != 1 {
 		t.Errorf("got turns %v, %+v", turns, s.Stats())
 	}

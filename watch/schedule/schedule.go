@@ -86,12 +86,15 @@ type entry struct {
 	known    bool
 }
 
+// pageSize is how many entries share a page: a schedule grows without being moved.
+const pageSize = 256
+
 // Schedule has the turns of all targets. It belongs to one goroutine. Make one with [New].
 type Schedule struct {
 	wheel   *timewheel.Wheel
 	epoch   int64 // the Unix epoch, by the monotonic clock
 	resumed int64 // turns before were kept from coming: none is missed that can still be taken
-	entries []entry
+	pages   []*[pageSize]entry
 	expired []uint32
 	skips   []Skip // of the last Due
 	stats   Stats
@@ -105,10 +108,10 @@ func New(now int64, wall time.Time) *Schedule {
 // Set puts the target id on the schedule, or changes its plan; what is running is still running. Ids are small, dense numbers
 // that may be used again behind Remove. The plan must pass Check.
 func (s *Schedule) Set(id uint32, p Plan, now int64) {
-	for int(id) >= len(s.entries) {
-		s.entries = append(s.entries, entry{})
+	for int(id/pageSize) >= len(s.pages) {
+		s.pages = append(s.pages, new([pageSize]entry))
 	}
-	e := &s.entries[id]
+	e := s.at(id)
 	*e = entry{key: p.Key, interval: int64(p.Interval), jitter: int64(p.Jitter), overlap: p.Overlap, known: true, running: e.running}
 	s.arm(id, e, now)
 }
@@ -117,14 +120,14 @@ func (s *Schedule) Set(id uint32, p Plan, now int64) {
 func (s *Schedule) Remove(id uint32) {
 	if s.has(id) {
 		s.wheel.Cancel(id)
-		s.entries[id] = entry{}
+		*s.at(id) = entry{}
 	}
 }
 
 // Now gives the target a turn at once, besides its others: one that is new, or that somebody asks for.
 func (s *Schedule) Now(id uint32, now int64) {
 	if s.has(id) {
-		s.entries[id].at = now
+		s.at(id).at = now
 		s.wheel.Set(id, now)
 	}
 }
@@ -137,7 +140,7 @@ func (s *Schedule) Hold(id uint32, until int64) {
 	if at, armed := s.wheel.At(id); armed && at >= until {
 		return
 	}
-	s.arm(id, &s.entries[id], until)
+	s.arm(id, s.at(id), until)
 }
 
 // Epoch is where the turns are counted from, the Unix epoch, by the monotonic clock. The wall clock may say something else by now.
@@ -148,7 +151,7 @@ func (s *Schedule) Coming(id uint32) int64 {
 	if !s.has(id) {
 		return 0
 	}
-	return s.entries[id].at - s.epoch
+	return s.at(id).at - s.epoch
 }
 
 // Resume says that nobody could ask for turns until now: each target whose turn came meanwhile has one, however late, and only
@@ -160,16 +163,16 @@ func (s *Schedule) Resume(now int64) { s.resumed = now }
 func (s *Schedule) Follow(epoch, now int64, coming map[uint32]int64) {
 	s.epoch = epoch
 	s.Resume(now)
-	for id := range s.entries {
-		e := &s.entries[id]
+	for id := range uint32(len(s.pages) * pageSize) {
+		e := s.at(id)
 		if !e.known {
 			continue
 		}
 		from := now
-		if since := coming[uint32(id)]; since > 0 {
+		if since := coming[id]; since > 0 {
 			from = epoch + since
 		}
-		s.arm(uint32(id), e, from)
+		s.arm(id, e, from)
 	}
 }
 
@@ -178,20 +181,20 @@ func (s *Schedule) Running(id uint32) int {
 	if !s.has(id) {
 		return 0
 	}
-	return int(s.entries[id].running)
+	return int(s.at(id).running)
 }
 
 // Began says that a turn of the target was begun elsewhere, and is running until Done.
 func (s *Schedule) Began(id uint32) {
 	if s.has(id) {
-		s.entries[id].running++
+		s.at(id).running++
 	}
 }
 
 // Done says that what was begun with a turn of the target is over.
 func (s *Schedule) Done(id uint32) {
-	if s.has(id) && s.entries[id].running > 0 {
-		s.entries[id].running--
+	if s.has(id) && s.at(id).running > 0 {
+		s.at(id).running--
 	}
 }
 
@@ -199,7 +202,7 @@ func (s *Schedule) Done(id uint32) {
 func (s *Schedule) Due(now int64, turns []Turn) []Turn {
 	s.expired, s.skips = s.wheel.Advance(now, s.expired[:0]), s.skips[:0]
 	for _, id := range s.expired {
-		e := &s.entries[id]
+		e := s.at(id)
 		grace := min(e.interval/10, int64(MaxGrace))
 		if e.at <= s.resumed {
 			grace = e.interval - 1
@@ -242,7 +245,10 @@ func (s *Schedule) Len() int { return s.wheel.Len() }
 // Stats are the counts so far.
 func (s *Schedule) Stats() Stats { return s.stats }
 
-func (s *Schedule) has(id uint32) bool { return int(id) < len(s.entries) && s.entries[id].known }
+// at is the entry of an id that was set.
+func (s *Schedule) at(id uint32) *entry { return &s.pages[id/pageSize][id%pageSize] }
+
+func (s *Schedule) has(id uint32) bool { return int(id/pageSize) < len(s.pages) && s.at(id).known }
 
 // arm sets the first turn that is not before the moment from.
 func (s *Schedule) arm(id uint32, e *entry, from int64) {

@@ -10,6 +10,7 @@ import (
 
 	"sonde/report"
 	"sonde/target"
+	"sonde/watch/config"
 	"sonde/watch/history"
 	"sonde/watch/modules"
 	"sonde/watch/runner"
@@ -35,6 +36,12 @@ func (w *Watch) now() *loaded {
 	return w.current
 }
 
+// isJob reports whether the configuration that runs has a job of that name.
+func (w *Watch) isJob(name string) bool {
+	l := w.now()
+	return l != nil && slices.ContainsFunc(l.config.Jobs, func(j config.Job) bool { return j.Name == name })
+}
+
 // Ready implements web.Backend.
 func (b backend) Ready() error {
 	b.mu.Lock()
@@ -53,6 +60,8 @@ const copySlice = 1024
 
 // Copy implements web.Backend.
 func (b backend) Copy(ctx context.Context, into *track.Copy) error {
+	b.lists.RLock()
+	defer b.lists.RUnlock()
 	for from, done := uint32(0), false; !done; {
 		err := b.visit(ctx, func() { from, done = b.table.Copy(into, from, copySlice, b.clk.Now()) })
 		if err != nil {

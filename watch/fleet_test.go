@@ -128,6 +128,11 @@ func TestFleet(t *testing.T) {
 	if n := len(p.views()); n != total-20 {
 		t.Errorf("a bad file left %d targets of %d", n, total-20)
 	}
+	p.write(connects + "jobs:\n" + kept)
+	p.until("silent of a job that is gone", func() bool {
+		_, text := p.get("/metrics")
+		return !strings.Contains(text, `job="a"`)
+	})
 }
 
 // checkBackend asks all that the page asks, and a probe.

@@ -63,7 +63,7 @@ func (b fleetBackend) Copy(ctx context.Context, into *track.Copy) error {
 		if !answered[i] { // it is down
 			f.remotes[i].isOf(nil)
 		}
-		f.remotes[i].AppendPast(into)
+		f.remotes[i].AppendPast(into, b.isJob)
 	}
 	return nil
 }
@@ -232,6 +232,7 @@ func addCounters(sum, one *watchmetrics.Process) {
 		}
 		s.LoopLag.Merge(o.LoopLag)
 	}
+	sum.Late.Merge(&one.Late)
 	sum.Schedule.Turns += one.Schedule.Turns
 	sum.Schedule.Missed += one.Schedule.Missed
 	sum.Schedule.Overlap += one.Schedule.Overlap

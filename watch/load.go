@@ -212,21 +212,18 @@ func (w *Watch) work(_ context.Context, l *loaded) error {
 		}
 	}
 	w.exportBy(l.export)
-	names := make(map[string]bool)
-	err = w.runner.Visit(ctx, func() {
-		for i := range l.config.Jobs {
-			j := &l.config.Jobs[i]
-			names[j.Name] = true
-			w.runner.SetJob(jobOf(j, l))
-		}
-		w.runner.KeepJobs(func(name string) bool { return names[name] })
-		w.runner.SetLimits(limitsOf(l.config, w.onLoopback(), w.options.share))
-	})
+	w.finders.end() // in the middle of a list, perhaps: the next ones have it whole
+	w.finders = finders
+	jobs := make([]runner.Job, len(l.config.Jobs))
+	for i := range jobs {
+		jobs[i] = jobOf(&l.config.Jobs[i], l)
+	}
+	w.lists.Lock()
+	err = w.runner.SetJobs(ctx, jobs, limitsOf(l.config, w.onLoopback(), w.options.share))
+	w.lists.Unlock()
 	if err != nil {
 		return err
 	}
-	w.finders.end()
-	w.finders = finders
 	finders.begin(w.life)
 	return nil
 }
@@ -320,14 +317,15 @@ func (f *finders) set(ctx context.Context, u *discovery.Update) {
 			},
 		})
 	}
-	f.watch.gate.Lock()
-	defer f.watch.gate.Unlock()
-	_ = f.watch.runner.Visit(ctx, func() { // else we stop
-		f.watch.runner.SetTargets(u.Job, targets)
-		if once := f.watch.once; once != nil {
-			once.listed(f.watch.table)
-		}
-	})
+	w := f.watch
+	w.gate.Lock()
+	defer w.gate.Unlock()
+	w.lists.Lock()
+	err := w.runner.SetTargets(ctx, u.Job, targets)
+	w.lists.Unlock()
+	if err == nil && w.once != nil {
+		_ = w.runner.Visit(ctx, func() { w.once.listed(w.table) })
+	} // else we stop, or other finders begin
 }
 
 // end ends what begin began; nothing of a nil one.

@@ -75,7 +75,7 @@ func (b backend) process(ctx context.Context) (*watchmetrics.Process, error) {
 		}
 	} else if err := b.visit(ctx, func() {
 		s := b.runner.Stats()
-		p.Schedule, p.Paced, p.Asked = s.Schedule, s.Paced, s.Asked
+		p.Schedule, p.Late, p.Paced, p.Asked = s.Schedule, b.table.Late(), s.Paced, s.Asked
 		p.Engine = engineFigures(&s.Engine)
 	}); err != nil {
 		return nil, err

@@ -80,8 +80,9 @@ type Watch struct {
 
 	loading sync.Mutex // held by one load at a time; guards finders and ends their predecessors
 	finders *finders
-	held    bool       // nothing is begun before a takeover; guarded by loading, too
-	gate    sync.Mutex // held while targets are set, and while they must not be
+	held    bool         // nothing is begun before a takeover; guarded by loading, too
+	gate    sync.Mutex   // held while targets are set, and while they must not be
+	lists   sync.RWMutex // held while jobs or their targets change, and read while they are copied: a copy has them as before or as after
 
 	scraping sync.Mutex // held by one scrape at a time; guards scrape
 	scrape   scrape

@@ -218,8 +218,8 @@ func TestReload(t *testing.T) {
 	if r := p.views()[redis]; r.Kept().Connects != 1 {
 		t.Errorf("the kept connection did not live through the end of another job: %+v", r.Kept())
 	}
-	if _, text := p.get("/metrics"); !strings.Contains(text, "sonde_config_last_reload_successful 1") {
-		t.Error("the metrics say nothing of a good file")
+	if _, text := p.get("/metrics"); !strings.Contains(text, "sonde_config_last_reload_successful 1") || strings.Contains(text, `job="a"`) {
+		t.Errorf("the metrics say nothing of a good file, or something of a job that is gone:\n%s", text)
 	}
 }
 

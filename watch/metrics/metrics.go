@@ -86,7 +86,7 @@ func (w *Writer) Write(to io.Writer, f Format, c *track.Copy, p *Process) error 
 	}
 	writeJobs(e, c)
 	if p != nil {
-		p.write(e, c)
+		p.write(e)
 	}
 	return e.end()
 }

@@ -24,8 +24,9 @@ type Process struct {
 	FDs, FDLimit, Ports int64
 	Engine              Engine
 	Schedule            schedule.Stats
-	Paced               uint64 // dials that waited for their host's turn or their subnet's
-	Asked               uint64 // probes by /probe
+	Late                track.Histogram // by how much probes began after their turns, those of jobs that are gone too
+	Paced               uint64          // dials that waited for their host's turn or their subnet's
+	Asked               uint64          // probes by /probe
 	Config              Config
 	Sources             []Source
 	// Workers are the processes that share the targets, if there are any: what is above is of all of them and this one together.
@@ -83,7 +84,7 @@ type one struct {
 	value float64
 }
 
-func (p *Process) write(e *encoder, c *track.Copy) {
+func (p *Process) write(e *encoder) {
 	g := &p.Engine
 	e.info("sonde_build_info", "The version that runs.", "version", p.Version, "goversion", p.GoVersion)
 	e.ones([]one{
@@ -131,7 +132,7 @@ func (p *Process) write(e *encoder, c *track.Copy) {
 		e.label("state", strings.ToLower(s.State))
 		e.int(s.N)
 	}
-	e.lags(g.LoopLag, c)
+	e.lags(g.LoopLag, &p.Late)
 	e.sources(p.Sources)
 	e.workers(p.Workers)
 }
@@ -197,7 +198,7 @@ func (e *encoder) info(name, help string, labels ...string) {
 }
 
 // lags writes how late the loops were, and the turns of all jobs.
-func (e *encoder) lags(loops *histogram.Histogram, c *track.Copy) {
+func (e *encoder) lags(loops *histogram.Histogram, turns *track.Histogram) {
 	if loops != nil {
 		var h track.Histogram
 		for b := range loops.Buckets() {
@@ -207,12 +208,8 @@ func (e *encoder) lags(loops *histogram.Histogram, c *track.Copy) {
 		e.begin("sonde_loop_lag_seconds", histograms, "How late event loops were: by what they were busy with, or by the operating system.")
 		e.histogram(nil, &h)
 	}
-	var turns track.Histogram
-	for i := range c.Jobs {
-		turns.Merge(&c.Jobs[i].Phases[track.PhaseLate])
-	}
 	e.begin("sonde_schedule_lag_seconds", histograms, "How much after their turn probes began, those of all jobs.")
-	e.histogram(nil, &turns)
+	e.histogram(nil, turns)
 }
 
 func (e *encoder) sources(sources []Source) {

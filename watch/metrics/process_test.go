@@ -16,6 +16,7 @@ func process() *Process {
 		lag.Record(d)
 	}
 	return &Process{
+		Late:    everything().Late(),
 		Version: "1.2.3", GoVersion: "go1.26", Start: start, Usage: usage.Usage{User: 1500 * time.Millisecond, System: 500 * time.Millisecond, Resident: 1 << 27, Threads: 9},
 		Goroutines: 21, HeapBytes: 1 << 26, FDs: 40, FDLimit: 20000, Ports: 28232, Paced: 1, Asked: 2,
 		Engine: Engine{

@@ -101,7 +101,6 @@ func ofJob(j *track.Job) attributes { return attributes{}.text("sonde.job", j.Na
 func (f *families) jobs(c *track.Copy) {
 	var phases []*metricspb.HistogramDataPoint
 	var probes, skipped, drops []point
-	var late track.Histogram
 	for i := range c.Jobs {
 		j := &c.Jobs[i]
 		for p := range track.NumPhases {
@@ -109,7 +108,6 @@ func (f *families) jobs(c *track.Copy) {
 				phases = append(phases, f.durations(h, ofJob(j).text("sonde.phase", p.String())))
 			}
 		}
-		late.Merge(&j.Phases[track.PhaseLate])
 		for status, n := range j.Probes {
 			if n > 0 {
 				probes = append(probes, f.point(n, ofJob(j).text("sonde.status", report.Status(status).String())))
@@ -130,7 +128,6 @@ func (f *families) jobs(c *track.Copy) {
 	f.sum("sonde.probes", "{probe}", "Probes that ended.", probes...)
 	f.sum("sonde.turns.skipped", "{turn}", "Turns that were not taken.", skipped...)
 	f.sum("sonde.kept_connection.drops", "{connection}", "Kept connections that ended.", drops...)
-	f.histogram("sonde.schedule.lag", "How much after their turn probes began.", f.durations(&late, nil))
 }
 
 // targets adds how many there are in each state.
@@ -201,6 +198,7 @@ func (f *families) engine(p *metrics.Process) {
 	for _, s := range g.Connections {
 		connections = append(connections, f.point(uint64(max(s.N, 0)), attributes{}.text("sonde.state", s.State)))
 	}
+	f.histogram("sonde.schedule.lag", "How much after their turn probes began.", f.durations(&p.Late, nil))
 	f.level("sonde.connections", "{connection}", "Connections of the engine.", connections...)
 	f.level("sonde.dials.waiting", "{dial}", "Dials that wait for room, a descriptor, a port or their turn.", f.known(g.Waiting)...)
 	f.level("sonde.deadlines", "{deadline}", "Deadlines in the timing wheels.", f.known(g.Armed)...)

@@ -54,7 +54,7 @@ func measurable(t *testing.T, endpoint string) *Exporter {
 			use(&c, &metrics.Process{
 				Start: noon, Usage: usage.Usage{User: 3 * time.Second, System: time.Second, Resident: usage.Unknown, Threads: 7}, FDs: 12,
 				Engine:   metrics.Engine{Opened: 9, Connections: []metrics.Connections{{State: "IDLE", N: 2}}},
-				Schedule: schedule.Stats{Turns: 5},
+				Schedule: schedule.Stats{Turns: 5}, Late: tb.Late(),
 			})
 			return nil
 		},
@@ -126,7 +126,6 @@ func TestMetrics(t *testing.T) {
 		"sonde.probesmap[sonde.job:web sonde.status:connection-timeout] +1 {probe}",
 		"sonde.turns.skippedmap[sonde.job:web sonde.reason:missed] +4 {turn}",
 		"sonde.kept_connection.dropsmap[sonde.cause:rst sonde.job:ssh] +1 {connection}",
-		"sonde.schedule.lagmap[] 0.002/3 0.0001:1 0.001:2",
 		"sonde.targetsmap[sonde.job:web sonde.state:unknown] 0 {target}",
 		"sonde.targetsmap[sonde.job:web sonde.state:up] 1 {target}",
 		"sonde.targetsmap[sonde.job:web sonde.state:down] 1 {target}",
@@ -140,6 +139,7 @@ func TestMetrics(t *testing.T) {
 		"sonde.kept_connectionsmap[sonde.job:ssh sonde.state:up] 0 {connection}",
 		"sonde.sockets.openedmap[] +9 {socket}",
 		"sonde.schedule.turnsmap[] +5 {turn}",
+		"sonde.schedule.lagmap[] 0.002/3 0.0001:1 0.001:2",
 		"sonde.connectionsmap[sonde.state:IDLE] 2 {connection}",
 		"process.cpu.timemap[cpu.mode:user] +3 s",
 		"process.cpu.timemap[cpu.mode:system] +1 s",

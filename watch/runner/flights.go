@@ -44,6 +44,7 @@ type flight struct {
 	since   int64          // likewise: from when on
 	cause   track.Cause    // why it stands no more
 	paced   bool           // its dial has the turn of its host and of its subnet
+	next    uint32         // of a turn: another of its target that is under way; noFlight: none
 	again   bool           // while it waits: what comes is a new attempt, from its start
 }
 

@@ -65,7 +65,7 @@ func (r *Runner) GiveUp(ctx context.Context) ([]Moved, error) {
 	err = r.Visit(context.WithoutCancel(ctx), func() {
 		for _, k := range list {
 			f := r.flights.at(uint32(k.ID))
-			w := &r.watched[f.row]
+			w := r.watched.at(f.row)
 			m := Moved{Job: w.job.Name, Key: w.key, Module: f.module.Fingerprint, Addr: netip.AddrPortFrom(f.target.Addr, f.target.Port), Kept: k}
 			if f.beat != nil {
 				m.Heartbeat = w.job.Heartbeat
@@ -126,10 +126,10 @@ func (r *Runner) adopt(moved []Moved) {
 // be called in a visit, behind Freeze.
 func (r *Runner) AppendRows(dst []byte, from uint32, n int) (data []byte, next uint32, done bool) {
 	now := r.clk.Now()
-	next = min(from+uint32(n), uint32(len(r.watched)))
+	next = min(from+uint32(n), r.watched.len())
 	var row []byte
 	for id := from; id < next; id++ {
-		w := &r.watched[id]
+		w := r.watched.at(id)
 		if w.job == nil {
 			continue
 		}
@@ -141,7 +141,7 @@ func (r *Runner) AppendRows(dst []byte, from uint32, n int) (data []byte, next u
 		dst = appendBytes(dst, row)
 	}
 	r.handing.sent = next
-	return dst, next, int(next) == len(r.watched)
+	return dst, next, next == r.watched.len()
 }
 
 func appendBytes(dst, b []byte) []byte {
@@ -153,7 +153,7 @@ func (r *Runner) isLate(row uint32, res *track.Result) bool {
 	if r.handing == nil || row >= r.handing.sent {
 		return false
 	}
-	w := &r.watched[row]
+	w := r.watched.at(row)
 	l := lateResult{w.job.Name, w.key, *res}
 	l.Result.Finding = nil // the other has nobody to show it to
 	data, err := json.Marshal(&l)
@@ -310,8 +310,8 @@ func (r *Runner) Follow(epoch int64, moved []Moved) (taken int) {
 		if !j.Keep {
 			continue
 		}
-		for _, row := range j.rows {
-			if r.watched[row].kept == noFlight {
+		for _, row := range j.members {
+			if r.watched.at(row).kept == noFlight {
 				r.release(row)
 				r.keep(now, row, j.Interval)
 			}
@@ -326,7 +326,7 @@ func (r *Runner) board(m *Moved) bool {
 	if !ok {
 		return false
 	}
-	w := &r.watched[row]
+	w := r.watched.at(row)
 	module := w.job.Module
 	if !w.job.Keep || w.kept != noFlight || module.Fingerprint != m.Module || module.Kept == nil || w.target.Port != m.Addr.Port() ||
 		w.target.Addr.IsValid() && w.target.Addr != m.Addr.Addr() {

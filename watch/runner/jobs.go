@@ -1,8 +1,7 @@
 package runner
 
 import (
-	"maps"
-	"slices"
+	"context"
 	"time"
 
 	"sonde/policy/retry"
@@ -36,99 +35,86 @@ type Target struct {
 	About *track.Target
 }
 
-// job is a Job and its targets.
+// job is a Job and its targets. What a change of either asks for comes to them in steps (tend).
 type job struct {
 	Job
-	rows map[uint64]uint32 // by key
+	rows    map[uint64]uint32 // by key
+	members []uint32          // the same rows
+	ended   bool              // it is no job any more
+	plan    uint32            // is another when they are to be watched anew
+	begun   uint32            // lists of targets that were begun to be set; the last of them is at work, if any is
+	whole   uint32            // the last of those that is all there: who is not in it is gone
 }
 
-// SetJob begins a job, or changes how its targets are watched from their next turn on: what is known of them stays. Connections that
-// are kept stay too, unless the module or the heartbeat is another now. To be called in a visit.
-func (r *Runner) SetJob(j Job) {
-	r.options.Table.SetJob(j.Name, j.Settings)
-	old := r.jobs[j.Name]
-	if old == nil {
-		r.jobs[j.Name] = &job{Job: j, rows: make(map[uint64]uint32)}
-		return
+// SetJobs says what the jobs are now, and the limits, from one moment on. How their targets are watched changes with it: what is known of
+// them stays, and so do turns that are under way; connections that are kept stay too, unless the module or the heartbeat is another now.
+// Jobs that are not there any more end, and their targets are forgotten. All of that comes to the targets in steps, and turns go on in
+// between; SetJobs returns when it has come to all of them. There is one call of it at a time. An error is that of Visit.
+func (r *Runner) SetJobs(ctx context.Context, jobs []Job, l Limits) error {
+	var changed []*job
+	err := r.Visit(ctx, func() {
+		changed = r.setJobs(jobs)
+		r.SetLimits(l)
+	})
+	if err != nil {
+		return err
 	}
-	was := old.Job
-	old.Job = j
-	same := was.Keep == j.Keep
-	if j.Keep {
-		same = same && was.Module.Fingerprint == j.Module.Fingerprint && was.Heartbeat == j.Heartbeat
+	for _, j := range changed {
+		if err := r.inSteps(ctx, r.tending(j)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// setJobs returns the jobs whose targets are to be tended.
+func (r *Runner) setJobs(jobs []Job) (changed []*job) {
+	stay := make(map[string]bool)
+	for i := range jobs {
+		stay[jobs[i].Name] = true
+		if j := r.jobs[jobs[i].Name]; j == nil {
+			r.addJob(jobs[i])
+		} else if r.changeJob(j, jobs[i]) {
+			changed = append(changed, j)
+		}
+	}
+	for name, j := range r.jobs {
+		if !stay[name] {
+			delete(r.jobs, name)
+			j.ended = true
+			changed = append(changed, j)
+		}
+	}
+	return changed
+}
+
+func (r *Runner) addJob(as Job) {
+	r.options.Table.SetJob(as.Name, as.Settings)
+	r.jobs[as.Name] = &job{Job: as, rows: make(map[uint64]uint32)}
+}
+
+// changeJob reports whether the job's targets are to be watched anew.
+func (r *Runner) changeJob(j *job, as Job) bool {
+	r.options.Table.SetJob(as.Name, as.Settings)
+	was := j.Job
+	j.Job = as
+	same := was.Keep == as.Keep
+	if as.Keep {
+		same = same && was.Module.Fingerprint == as.Module.Fingerprint && was.Heartbeat == as.Heartbeat
 	} else { // turns may be held since the breaker is open that there was
-		same = same && was.Interval == j.Interval && was.Jitter == j.Jitter && was.Overlap == j.Overlap && was.Settings.Breaker == j.Settings.Breaker
+		same = same && was.Interval == as.Interval && was.Jitter == as.Jitter && was.Overlap == as.Overlap && was.Settings.Breaker == as.Settings.Breaker
 	}
 	if !same {
-		r.watchAnew(slices.Collect(maps.Values(old.rows)))
+		j.plan++
 	}
-}
-
-// RemoveJob ends a job, and forgets its targets. To be called in a visit.
-func (r *Runner) RemoveJob(name string) {
-	if j := r.jobs[name]; j != nil {
-		r.SetTargets(name, nil)
-		delete(r.jobs, name)
-	}
-}
-
-// KeepJobs ends the jobs that keep says no to. To be called in a visit.
-func (r *Runner) KeepJobs(keep func(name string) bool) {
-	for name := range r.jobs {
-		if !keep(name) {
-			r.RemoveJob(name)
-		}
-	}
-}
-
-// SetTargets says what the targets of a job are now. What is known of those that were there before stays, and so do their turns and
-// kept connections; what is not there any more is forgotten. To be called in a visit.
-func (r *Runner) SetTargets(name string, targets []Target) {
-	j := r.jobs[name]
-	if j == nil {
-		return
-	}
-	now := r.clk.Now()
-	rows := make(map[uint64]uint32, len(targets))
-	var anew []uint32
-	for i := range targets {
-		t := &targets[i]
-		row, known := j.rows[t.Key]
-		if known {
-			delete(j.rows, t.Key)
-			if r.change(row, t) {
-				anew = append(anew, row)
-			}
-		} else {
-			row = r.options.Table.Add(t.About)
-			for int(row) >= len(r.watched) {
-				r.watched = append(r.watched, watched{kept: noFlight})
-			}
-			r.watched[row] = watched{job: j, target: t.Entry, key: t.Key, kept: noFlight}
-			r.watch(now, row, t.Key)
-			r.claim(row, name, t.Key)
-		}
-		rows[t.Key] = row
-	}
-	gone := j.rows
-	j.rows = rows
-	r.forget(gone)
-	r.watchAnew(anew)
-}
-
-// change takes what is said of a target that is watched already. It reports whether the connection that is kept is to another now.
-func (r *Runner) change(row uint32, t *Target) (anew bool) {
-	w := &r.watched[row]
-	r.options.Table.Set(row, t.About)
-	was := w.target
-	was.Tag = t.Entry.Tag // no peer sees it
-	w.target = t.Entry
-	return w.job.Keep && was != t.Entry
+	return !same
 }
 
 // watch has the turns of a target come, or its connection kept.
-func (r *Runner) watch(now int64, row uint32, key uint64) {
-	j := r.watched[row].job
+func (r *Runner) watch(now int64, row uint32) {
+	w := r.watched.at(row)
+	j := w.job
+	w.plan = j.plan
 	switch {
 	case r.stopped:
 		return
@@ -141,14 +127,14 @@ func (r *Runner) watch(now int64, row uint32, key uint64) {
 		}
 		return
 	}
-	r.schedule.Set(row, schedule.Plan{Key: key, Interval: j.Interval, Jitter: j.Jitter, Overlap: j.Overlap}, now)
+	r.schedule.Set(row, schedule.Plan{Key: w.key, Interval: j.Interval, Jitter: j.Jitter, Overlap: j.Overlap}, now)
 }
 
 // watchAnew has rows watched as their jobs and targets say now. A probe that is under way goes on; a connection that is kept ends.
 func (r *Runner) watchAnew(rows []uint32) {
 	var ended []uint32
 	for _, row := range rows {
-		w := &r.watched[row]
+		w := r.watched.at(row)
 		if w.kept != noFlight {
 			ended = append(ended, w.kept)
 		}
@@ -159,55 +145,6 @@ func (r *Runner) watchAnew(rows []uint32) {
 	r.orphan(ended)
 	now := r.clk.Now()
 	for _, row := range rows {
-		r.watch(now, row, r.watched[row].key)
+		r.watch(now, row)
 	}
-}
-
-// forget lets rows go. A probe that is under way is ended, and nobody hears of it.
-func (r *Runner) forget(rows map[uint64]uint32) {
-	if len(rows) == 0 {
-		return
-	}
-	gone := make(map[uint32]bool, len(rows))
-	for _, row := range rows {
-		gone[row] = true
-	}
-	var under []uint32
-	r.flights.each(func(id uint32, f *flight) {
-		if f.row != noRow && gone[f.row] {
-			under = append(under, id)
-		}
-	})
-	r.orphan(under)
-	for _, row := range rows {
-		r.schedule.Remove(row)
-		r.options.Table.Remove(row)
-		r.watched[row] = watched{kept: noFlight}
-		delete(r.elsewhere, row)
-		delete(r.coming, row)
-	}
-}
-
-// orphan has flights be nobody's, and ends their connections.
-func (r *Runner) orphan(flights []uint32) {
-	var jobs []uint64
-	for _, id := range flights {
-		f := r.flights.at(id)
-		if f.use == kept {
-			r.watched[f.row].kept = noFlight
-			if f.stood {
-				r.options.Table.Dropped(f.row, r.clk.Wall(r.clk.Now()), track.CauseReleased)
-			}
-		}
-		f.row = noRow
-		switch f.stage {
-		case waiting:
-			r.waits.Cancel(id)
-			r.flights.release(id)
-		case inEngine:
-			jobs = append(jobs, r.flights.job(id))
-		}
-	}
-	r.withdraw()
-	r.engine.End(jobs) // those of them that it has
 }

@@ -13,7 +13,7 @@ const noFlight = ^uint32(0)
 
 // keep begins the connection of a target that is to be kept, a while from now: many that begin together are spread.
 func (r *Runner) keep(now int64, row uint32, within time.Duration) {
-	w := &r.watched[row]
+	w := r.watched.at(row)
 	id, f := r.flights.take()
 	f.use, f.row, f.start, f.module, f.again = kept, row, w.target, w.job.Module, true
 	w.kept = id
@@ -48,7 +48,7 @@ func (r *Runner) unconnected(now int64, id uint32, f *flight, res *track.Result)
 	if f.stood {
 		r.options.Table.Dropped(f.row, res.At, f.cause)
 		f.stood = false
-		if now-f.since >= int64(r.watched[f.row].job.Heartbeat) {
+		if now-f.since >= int64(r.watched.at(f.row).job.Heartbeat) {
 			f.drops = 0
 		}
 	}
@@ -58,7 +58,7 @@ func (r *Runner) unconnected(now int64, id uint32, f *flight, res *track.Result)
 	if r.stopped {
 		r.abandon(now, id)
 	} else {
-		r.wait(id, f, now+int64(max(r.watched[row].job.Retries.Delayed(r.rng, f.drops), tick)))
+		r.wait(id, f, now+int64(max(r.watched.at(row).job.Retries.Delayed(r.rng, f.drops), tick)))
 	}
 	r.record(now, row, res)
 }

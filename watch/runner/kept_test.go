@@ -107,7 +107,7 @@ func TestKeptAgain(t *testing.T) {
 		p.SetTargets("j", targets("j", testpeer.New(t, testpeer.CloseAtOnce, testpeer.Options{}).Addr()))
 	})
 	drops := func() (n int) {
-		p.do(func() { n = p.flights.at(p.watched[0].kept).drops })
+		p.do(func() { n = p.flights.at(p.watched.at(0).kept).drops })
 		return n
 	}
 	for drops() < 5 {

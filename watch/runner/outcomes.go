@@ -170,7 +170,7 @@ func (r *Runner) judge(now int64, id uint32, f *flight, res *track.Result) {
 			r.wait(id, f, now+int64(wait))
 			return
 		}
-		if fallback := r.watched[f.row].job.Fallback; fallback != nil && f.failed == nil {
+		if fallback := r.watched.at(f.row).job.Fallback; fallback != nil && f.failed == nil {
 			kept := *res
 			f.failed, f.module, f.from = &kept, fallback, 0 // it has its own time
 			r.begin(now, id, f)
@@ -182,7 +182,7 @@ func (r *Runner) judge(now int64, id uint32, f *flight, res *track.Result) {
 
 // again says whether an attempt is repeated, and when.
 func (r *Runner) again(now int64, f *flight, res *track.Result) (time.Duration, bool) {
-	settings := r.watched[f.row].job.Retries
+	settings := r.watched.at(f.row).job.Retries
 	if limit := f.budget(); settings.Budget == 0 || limit > 0 && limit < settings.Budget {
 		settings.Budget = limit
 	}
@@ -207,6 +207,7 @@ func (r *Runner) conclude(now int64, id uint32, f *flight, res *track.Result) {
 		return
 	}
 	row := f.row
+	r.answered(id, f)
 	r.flights.release(id)
 	r.schedule.Done(row)
 	if !r.isLate(row, res) {
@@ -242,10 +243,11 @@ func (r *Runner) abandon(now int64, id uint32) {
 	if f.row != noRow {
 		switch f.use {
 		case turned:
+			r.answered(id, f)
 			r.options.Table.Forget(f.row)
 			r.schedule.Done(f.row)
 		case kept:
-			r.watched[f.row].kept = noFlight
+			r.watched.at(f.row).kept = noFlight
 		}
 	}
 	r.flights.release(id)

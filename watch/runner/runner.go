@@ -66,7 +66,7 @@ type Runner struct {
 	rng      *rand.Rand
 
 	jobs    map[string]*job
-	watched []watched // by row
+	watched allWatched
 
 	visits  chan func()
 	over    chan struct{} // closed when Run returns
@@ -121,7 +121,7 @@ func (r *Runner) SetLimits(l Limits) {
 
 // Entry is what a row's target is and how it is asked. To be called in a visit, or by Told.
 func (r *Runner) Entry(row uint32) (target.Target, *modules.Module) {
-	w := &r.watched[row]
+	w := r.watched.at(row)
 	return w.target, w.job.Module
 }
 
@@ -293,6 +293,9 @@ func (r *Runner) next() (at int64, ok bool) {
 	return at, ok
 }
 
+// maxDropped is how many jobs of targets that are gone are thrown away in a pass: there may be as many as targets.
+const maxDropped = 1024
+
 // free is how many probes more the engine may be given.
 func (r *Runner) free() int { return r.options.Connections - (r.probing - len(r.pending)) }
 
@@ -305,18 +308,27 @@ func (r *Runner) offer() {
 	r.pending = r.hand(r.pending, min(r.free(), len(r.pending)))
 }
 
-// hand gives the first so many jobs to the engine, and returns those that are left.
+// hand gives the first so many jobs to the engine, without those that are nobody's any more, and returns the ones that are left.
 func (r *Runner) hand(jobs []engine.Job, most int) (left []engine.Job) {
 	if most <= 0 {
 		return jobs
 	}
-	n, err := r.engine.Offer(jobs[:most])
-	left = append(jobs[:0], jobs[n:]...)
+	now := r.clk.Now()
+	n, seen := 0, 0
+	for ; seen < len(jobs) && n < most && seen-n < maxDropped; seen++ {
+		if j := jobs[seen]; r.flights.at(uint32(j.ID)).isNobodys() {
+			r.land(now, &engine.Outcome{ID: j.ID, Cause: engine.NotDialed})
+		} else {
+			jobs[n] = j
+			n++
+		}
+	}
+	taken, err := r.engine.Offer(jobs[:n])
+	left = append(append(jobs[:0], jobs[taken:n]...), jobs[seen:]...)
 	if err == nil {
 		return left
 	}
 	// It was stopped, by us or since a loop has failed: nothing is dialled any more.
-	now := r.clk.Now()
 	for _, j := range left {
 		r.land(now, &engine.Outcome{ID: j.ID, Cause: engine.NotDialed})
 	}

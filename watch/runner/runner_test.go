@@ -88,6 +88,28 @@ func (p *play) do(do func()) {
 	}
 }
 
+// SetTargets, SetJob, RemoveJob and KeepJobs are all steps of a change in one visit, to be called in it.
+func (p *play) SetTargets(job string, of []Target) { finish(p.listing(job, of)) }
+func (p *play) SetJob(j Job)                       { p.KeepJobs(func(name string) bool { return name != j.Name }, j) }
+func (p *play) RemoveJob(name string)              { p.KeepJobs(func(other string) bool { return other != name }) }
+
+// KeepJobs has the jobs be those that keep says yes to, and more.
+func (p *play) KeepJobs(keep func(name string) bool, more ...Job) {
+	for name, j := range p.jobs {
+		if keep(name) {
+			more = append(more, j.Job)
+		}
+	}
+	for _, j := range p.setJobs(more) {
+		finish(p.tending(j))
+	}
+}
+
+func finish(step func() (done bool)) {
+	for !step() {
+	}
+}
+
 // next is the next result that is told.
 func (p *play) next() told {
 	p.t.Helper()

@@ -14,17 +14,9 @@ import (
 	"sonde/watch/track"
 )
 
-// watched is a target of a job, by its row in the table.
-type watched struct {
-	job    *job // nil: the row is free
-	target target.Target
-	key    uint64
-	kept   uint32 // the flight of its connection, if its job keeps one
-}
-
 // turn begins what a turn of the schedule asks for, if the target's breaker lets it.
 func (r *Runner) turn(now int64, t schedule.Turn) {
-	w := &r.watched[t.ID]
+	w := r.watched.at(t.ID)
 	if !r.options.Table.Allow(t.ID, now) {
 		r.schedule.Hold(t.ID, r.options.Table.OpenUntil(t.ID))
 		r.schedule.Done(t.ID)
@@ -33,6 +25,7 @@ func (r *Runner) turn(now int64, t schedule.Turn) {
 	id, f := r.flights.take()
 	f.use, f.row, f.due = turned, t.ID, t.Due
 	f.start, f.module = w.target, w.job.Module
+	r.asks(id, f)
 	r.begin(now, id, f)
 }
 
@@ -207,7 +200,7 @@ func (r *Runner) mannerOf(f *flight) manner {
 	if f.use == kept {
 		m.kept = true
 		if f.beat != nil {
-			m.heartbeat = r.watched[f.row].job.Heartbeat
+			m.heartbeat = r.watched.at(f.row).job.Heartbeat
 		}
 	}
 	return m

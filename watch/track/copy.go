@@ -18,8 +18,8 @@ type Copy struct {
 	Views []View // of all targets, by id
 	Jobs  []Job  // of which some may have no targets
 
-	edition  uint64 // of the table, when the first slice was copied
-	restarts int
+	edition uint64   // of the table, when the first slice was copied
+	places  []uint32 // in Jobs, of the table's jobs
 }
 
 // View is what was known of one target.
@@ -39,12 +39,9 @@ type View struct {
 	expect   *string            // likewise
 }
 
-// maxRestarts is how often a copy begins again since the set of targets changed, before it takes all that is left at once.
-const maxRestarts = 3
-
 // Copy copies the targets with ids from from on, so many at most, to the end of into; from 0 on, into is emptied first. It returns
-// where to go on, which is at 0 again if the set of targets has changed meanwhile, so that none is in there twice; done says that
-// there are no more. now is the moment by the monotonic clock. While a copy is made the owner goes on in between:
+// where to go on, which is at 0 again if the set of targets or of jobs has changed meanwhile, so that none is in there twice; done says
+// that there are no more. now is the moment by the monotonic clock. While a copy is made the owner goes on in between:
 //
 //	for from, done := uint32(0), false; !done; {
 //		from, done = table.Copy(into, from, 4096, now)
@@ -55,30 +52,41 @@ func (t *Table) Copy(into *Copy, from uint32, n int, now int64) (next uint32, do
 	case from == 0:
 		into.edition = t.edition
 		into.Views = slices.Grow(into.Views[:0], t.Len())
+		into.placeJobs(t.jobs)
 	case into.edition != t.edition:
-		into.restarts++
-		if into.restarts < maxRestarts {
-			return 0, false
-		}
-		into.edition, into.Views = t.edition, into.Views[:0]
-		from, n = 0, len(t.targets)
+		return 0, false
 	}
 	next = uint32(min(len(t.targets), int(from)+n))
 	for id := from; id < next; id++ {
 		if t.targets[id] != nil {
 			into.Views = append(into.Views, View{})
-			t.view(id, now, &into.Views[len(into.Views)-1])
+			v := &into.Views[len(into.Views)-1]
+			t.view(id, now, v)
+			v.job = into.places[v.job]
 		}
 	}
 	if int(next) < len(t.targets) {
 		return next, false
 	}
-	into.restarts = 0
 	into.Jobs = into.Jobs[:0]
 	for _, job := range t.jobs {
-		into.Jobs = append(into.Jobs, *job)
+		if job != nil {
+			into.Jobs = append(into.Jobs, *job)
+		}
 	}
 	return next, true
+}
+
+// placeJobs notes where jobs will be in Jobs, which has no holes.
+func (c *Copy) placeJobs(jobs []*Job) {
+	c.places = c.places[:0]
+	n := uint32(0)
+	for _, job := range jobs {
+		c.places = append(c.places, n)
+		if job != nil {
+			n++
+		}
+	}
 }
 
 // View is what is known of one target at the moment now, by the monotonic clock; false if there is none of that id.
@@ -104,7 +112,7 @@ func (t *Table) view(id uint32, now int64, v *View) {
 // ID is the target's.
 func (v *View) ID() uint32 { return v.id }
 
-// JobIndex is the place of the target's job in Copy.Jobs.
+// JobIndex is the place of the target's job in the Jobs of the Copy that it is in.
 func (v *View) JobIndex() int { return int(v.job) }
 
 // Probed reports whether there was an outcome; without one, all that is said of the last probe is zero.

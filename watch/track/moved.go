@@ -204,9 +204,11 @@ func (c *coder) points(all *[]history.Point) {
 
 // AppendJobs appends what is counted of jobs, for another process to take by TakeJobs.
 func (t *Table) AppendJobs(dst []byte) []byte {
-	jobs := make([]Job, len(t.jobs))
-	for i, j := range t.jobs {
-		jobs[i] = *j
+	var jobs []Job
+	for _, j := range t.jobs {
+		if j != nil {
+			jobs = append(jobs, *j)
+		}
 	}
 	data, err := json.Marshal(jobs)
 	if err != nil {

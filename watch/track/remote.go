@@ -82,9 +82,12 @@ func (r *Remote) Append(into *Copy, data []byte, first uint32, now int64) error 
 	return nil
 }
 
-// AppendPast adds what was counted of jobs by processes that are no more. It belongs behind all calls of Append, whose order and settings
-// of jobs hold.
-func (r *Remote) AppendPast(into *Copy) { into.Jobs = addJobs(into.Jobs, r.past, nil) }
+// AppendPast adds what was counted of jobs by processes that are no more, and forgets the jobs that is says are none. It belongs behind all
+// calls of Append, whose order and settings of jobs hold.
+func (r *Remote) AppendPast(into *Copy, is func(job string) bool) {
+	r.past = slices.DeleteFunc(r.past, func(j Job) bool { return !is(j.Name) })
+	into.Jobs = addJobs(into.Jobs, r.past, nil)
+}
 
 // same is the target of that id as it was, if t says nothing else of it, and else t.
 func (r *Remote) same(id uint32, t *Target) *Target {

@@ -31,7 +31,7 @@ var compareCopies = cmp.Options{
 	cmp.AllowUnexported(Copy{}, View{}, facts{}, outcome{}, failure{}, kept{}, answer{}, flap.Flap{}),
 	cmp.FilterPath(func(p cmp.Path) bool {
 		switch p.Last().String() {
-		case ".edition", ".restarts", ".run":
+		case ".edition", ".places", ".run":
 			return true
 		}
 		return p.Last().Type() == reflect.TypeFor[ref]()
@@ -154,6 +154,7 @@ func TestSeveralRemotes(t *testing.T) {
 		}
 	}
 	var remotes [2]Remote
+	gone := ""
 	take := func(of ...int) *Copy {
 		var c Copy
 		for _, i := range of {
@@ -162,7 +163,7 @@ func TestSeveralRemotes(t *testing.T) {
 			}
 		}
 		for i := range remotes {
-			remotes[i].AppendPast(&c)
+			remotes[i].AppendPast(&c, func(job string) bool { return job != gone })
 		}
 		return &c
 	}
@@ -191,6 +192,12 @@ func TestSeveralRemotes(t *testing.T) {
 	check(take(0, 1), []int{1, 2, 0}, []int{1, 3, 1})
 	remotes[1].Lost()
 	check(take(0), []int{1, 1, 0}, []int{1, 3, 1})
+	// A job is taken out of the configuration, and comes back.
+	for _, gone = range []string{"c", ""} {
+		if c := take(0); len(c.Jobs) != 2 {
+			t.Errorf("jobs %+v, want a and b", c.Jobs)
+		}
+	}
 }
 
 // TestRemoteRefuses has every beginning of a copy refused, and copies that say what can't be; nothing of them is taken.

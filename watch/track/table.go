@@ -1,8 +1,10 @@
 package track
 
 import (
+	"fmt"
 	"math"
 	"net/netip"
+	"slices"
 	"time"
 
 	"sonde/policy/breaker"
@@ -17,12 +19,13 @@ type Table struct {
 	pages   []*[pageRows]row
 	targets []*Target // by id; nil where there is none
 	free    []uint32
-	jobs    []*Job
+	jobs    []*Job // nil where there is none
 	jobIDs  map[string]uint32
 	texts   store[string]
 	tls     store[probes.TLSFigures]
 	history *history.History
-	edition uint64 // how often the set of targets was changed
+	late    Histogram // see Late: of jobs that are gone
+	edition uint64    // how often the set of targets or of jobs was changed
 }
 
 // pageRows is how many rows share a page: a table grows without being moved.
@@ -39,26 +42,48 @@ func New(start time.Time, points int) *Table {
 	}
 }
 
-// SetJob sets what the targets of a job share. A job that is never set has the zero settings. Its counts last as long as the Table.
+// SetJob sets what the targets of a job share. A job that is never set has the zero settings.
 func (t *Table) SetJob(name string, s JobSettings) { t.jobs[t.job(name)].Settings = s }
 
-// Late are by how much probes began after their turns, those of all jobs.
-func (t *Table) Late() (h Histogram) {
+// RemoveJob forgets a job that has no targets, and its counts: one of the same name begins anew.
+func (t *Table) RemoveJob(name string) {
+	id, known := t.jobIDs[name]
+	if !known {
+		return
+	}
+	if n := t.jobs[id].Targets; n != 0 {
+		panic(fmt.Sprintf("track: the job %q has %d targets", name, n))
+	}
+	t.late.Merge(&t.jobs[id].Phases[PhaseLate])
+	delete(t.jobIDs, name)
+	t.jobs[id] = nil
+	t.edition++
+}
+
+// Late are by how much probes began after their turns, those of all jobs that there were.
+func (t *Table) Late() Histogram {
+	h := t.late
 	for _, j := range t.jobs {
-		h.Merge(&j.Phases[PhaseLate])
+		if j != nil {
+			h.Merge(&j.Phases[PhaseLate])
+		}
 	}
 	return h
 }
 
 // job is the number of a job, which may be new.
 func (t *Table) job(name string) uint32 {
-	id, known := t.jobIDs[name]
-	if !known {
-		id = uint32(len(t.jobs))
-		t.jobs = append(t.jobs, &Job{Name: name})
-		t.jobIDs[name] = id
+	if id, known := t.jobIDs[name]; known {
+		return id
 	}
-	return id
+	at := slices.Index(t.jobs, nil)
+	if at < 0 {
+		at = len(t.jobs)
+		t.jobs = append(t.jobs, nil)
+	}
+	t.jobs[at], t.jobIDs[name] = &Job{Name: name}, uint32(at)
+	t.edition++
+	return uint32(at)
 }
 
 // Add takes a target and returns its id: the smallest numbers, used again behind Remove. The target must not be changed any more.

@@ -112,6 +112,48 @@ func TestIDsAreUsedAgain(t *testing.T) {
 	}
 }
 
+// TestRemoveJob: a job that is gone is in no copy, its place may be another's, and of its counts only the sum over all jobs stays.
+func TestRemoveJob(t *testing.T) {
+	table := New(start, 1)
+	probe := func(job string) (id uint32) {
+		id = table.Add(&Target{Job: job})
+		table.Record(id, good(1), 0)
+		return id
+	}
+	check := func(what string, want map[string]int) {
+		t.Helper()
+		c, probes := copyOf(t, table, 0), make(map[string]int)
+		for i := range c.Jobs {
+			probes[c.Jobs[i].Name] = int(c.Jobs[i].Probes[report.Success])
+		}
+		if diff := cmp.Diff(want, probes); diff != "" {
+			t.Errorf("%s: probes by job (-want +got):\n%s", what, diff)
+		}
+		for i := range c.Views {
+			if v := &c.Views[i]; c.Jobs[v.JobIndex()].Name != v.Target.Job {
+				t.Errorf("%s: a target of %s is counted of %s", what, v.Target.Job, c.Jobs[v.JobIndex()].Name)
+			}
+		}
+	}
+	a := probe("a")
+	probe("b")
+	probe("b")
+	table.Remove(a)
+	check("without targets", map[string]int{"a": 1, "b": 2})
+	table.RemoveJob("a")
+	table.RemoveJob("never there")
+	check("without the job", map[string]int{"b": 2})
+	if n := table.Late(); n.Count() != 3 {
+		t.Errorf("%d probes of all jobs, want 3", n.Count())
+	}
+	if err := New(start, 1).TakeJobs(table.AppendJobs(nil)); err != nil {
+		t.Error(err)
+	}
+	probe("c")
+	table.SetJob("a", JobSettings{})
+	check("with others", map[string]int{"b": 2, "c": 1, "a": 0})
+}
+
 // TestOutcome follows a target through a success and a failure.
 func TestOutcome(t *testing.T) {
 	table, id := newTable(JobSettings{})

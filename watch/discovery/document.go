@@ -7,13 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
-	"unicode"
 
-	"github.com/goccy/go-yaml"
-	"github.com/goccy/go-yaml/parser"
-
-	"sonde/internal/yamlflow"
 	"sonde/target"
 	"sonde/watch/track"
 )
@@ -95,78 +89,6 @@ func parseJSON(name string, data []byte) (*document, error) {
 		return nil, fmt.Errorf("line %d: %s", 1+bytes.Count(data[:min(int(at), len(data))], []byte{'\n'}), clip(err.Error()))
 	}
 	return newDocument(name, groups)
-}
-
-// parseYAML reads the same as YAML. It costs ten times as much.
-func parseYAML(name string, data []byte) (*document, error) {
-	if isDeep(data) {
-		return nil, errors.New("nested more deeply than any list of targets")
-	}
-	groups, err := decodeYAML(data)
-	if err != nil {
-		// The library repeats what it was given.
-		return nil, errors.New(strings.Map(printable, clip(yaml.FormatError(err, false, false))))
-	}
-	return newDocument(name, groups)
-}
-
-// decodeYAML makes an error of the library's panics: it has some on broken input (testdata/fuzz).
-func decodeYAML(data []byte) (groups []*wireGroup, err error) {
-	defer func() {
-		if recover() != nil {
-			err = errors.New("not YAML")
-		}
-	}()
-	if bytes.IndexByte(data, '{') >= 0 {
-		if tokens, mended := yamlflow.Tokens(string(data)); mended {
-			file, err := parser.Parse(tokens, 0)
-			if err == nil {
-				err = yaml.NodeToValue(file.Docs[0].Body, &groups, yaml.Strict())
-			}
-			return groups, err
-		}
-	}
-	err = yaml.UnmarshalWithOptions(data, &groups, yaml.Strict())
-	return groups, err
-}
-
-// maxDepth is how many brackets may be open in one group, or dashes begin a line. The library's time is quadratic in it.
-const maxDepth = 1000
-
-// isDeep reports whether data is nested too deeply. It takes brackets in quotes and comments for others, which maxDepth has room for.
-func isDeep(data []byte) bool {
-	open := 0
-	for line := range bytes.Lines(data) {
-		if line[0] == '-' {
-			open = 0
-		}
-		dashes := 0
-		for dashes < len(line) && (line[dashes] == '-' || line[dashes] == ' ') {
-			dashes++
-		}
-		if bytes.Count(line[:dashes], []byte{'-'}) > maxDepth {
-			return true
-		}
-		for _, c := range line {
-			switch c {
-			case '[', '{':
-				open++
-			case ']', '}':
-				open = max(0, open-1)
-			}
-			if open > maxDepth {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-func printable(c rune) rune {
-	if unicode.IsPrint(c) {
-		return c
-	}
-	return ' '
 }
 
 func newDocument(name string, groups []*wireGroup) (*document, error) {

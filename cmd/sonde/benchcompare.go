@@ -18,6 +18,7 @@ import (
 	"sonde/bench/transport"
 	"sonde/internal/kernel/limits"
 	"sonde/protocol"
+	"sonde/report"
 	"sonde/target"
 )
 
@@ -239,17 +240,18 @@ func (o *benchCompareOptions) load(ctx context.Context, args []string) error {
 
 // write writes the files that were asked for.
 func (o *benchCompareOptions) write(r *compare.Report) error {
+	var errs []error
 	if o.json != "" {
 		data, err := json.MarshalIndent(r, "", "  ")
 		if err == nil {
-			err = writeWhole(o.json, append(data, '\n'), 0o644)
+			err = report.WriteWhole(o.json, append(data, '\n'), 0)
 		}
 		if err != nil {
-			return fmt.Errorf("write the figures: %w", err)
+			errs = append(errs, fmt.Errorf("write the figures: %w", err))
 		}
 	}
 	if o.svg == "" {
-		return nil
+		return errors.Join(errs...)
 	}
 	for i := range r.Sections {
 		name := o.svg
@@ -260,13 +262,13 @@ func (o *benchCompareOptions) write(r *compare.Report) error {
 		var drawn bytes.Buffer
 		err := picture.Compare(&drawn, comparePicture(r, &r.Sections[i]))
 		if err == nil {
-			err = writeWhole(name, drawn.Bytes(), 0o644)
+			err = report.WriteWhole(name, drawn.Bytes(), 0)
 		}
 		if err != nil {
-			return fmt.Errorf("draw the comparison: %w", err)
+			errs = append(errs, fmt.Errorf("draw the comparison: %w", err))
 		}
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // comparePicture is a section as the picture has it.

@@ -217,7 +217,7 @@ func (o *benchOptions) report(r, old *result.Report) error {
 		var text bytes.Buffer
 		err := out.write(&text)
 		if err == nil {
-			err = writeWhole(out.name, text.Bytes(), 0o644)
+			err = report.WriteWhole(out.name, text.Bytes(), 0)
 		}
 		if err != nil {
 			errs = append(errs, fmt.Errorf("write the %s: %w", out.what, err))
@@ -225,7 +225,7 @@ func (o *benchOptions) report(r, old *result.Report) error {
 	}
 	worse, err := o.compare(r, old)
 	errs = append(errs, err)
-	if err := errors.Join(errs...); err != nil && !isClosedPipe(err) {
+	if err := errors.Join(slices.DeleteFunc(errs, isClosedPipe)...); err != nil {
 		return err
 	}
 	failed, _ := r.Total.Failures.Total()

@@ -211,6 +211,12 @@ func (p *program) exitCode(err error) int {
 		p.stderr.failure(usage.text, usage.hint)
 		return exitUsage
 	}
-	p.stderr.failure(err.Error(), hintOf(err))
+	all := []error{err}
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		all = joined.Unwrap()
+	}
+	for _, err := range all {
+		p.stderr.failure(err.Error(), hintOf(err))
+	}
 	return exitFatal
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 
 	"sonde/report"
 	"sonde/scan"
@@ -30,6 +31,7 @@ func (o *scanOptions) scanTargets(ctx context.Context, s *scan.Scan, records rep
 	if run == nil {
 		return err
 	}
+	failures := []error{err}
 	run.Version = versionWord()
 	if !o.quiet {
 		report.WriteSummary(console, run, console.style()) // a closed stderr has nobody to be told
@@ -37,10 +39,10 @@ func (o *scanOptions) scanTargets(ctx context.Context, s *scan.Scan, records rep
 	if o.metadata != "" {
 		metadata := run.Metadata()
 		if metadataErr := report.WriteMetadata(o.metadata, &metadata); metadataErr != nil {
-			err = errors.Join(err, fmt.Errorf("write the metadata: %w", metadataErr))
+			failures = append(failures, fmt.Errorf("write the metadata: %w", metadataErr))
 		}
 	}
-	return o.verdict(run, err, monitorErr)
+	return o.verdict(run, append(failures, monitorErr))
 }
 
 // work runs the scan, in this process or in workers.
@@ -63,13 +65,14 @@ func spareProcessor(loops int) {
 }
 
 // verdict is what the exit code tells.
-func (o *scanOptions) verdict(run *report.Run, err, monitorErr error) error {
+func (o *scanOptions) verdict(run *report.Run, failures []error) error {
+	all := len(failures)
+	failures = slices.DeleteFunc(failures, isClosedPipe) // the reader has seen enough; of the other failures it knows nothing
+	err := errors.Join(failures...)
 	switch {
-	case err != nil && !isClosedPipe(err):
+	case err != nil:
 		return err
-	case monitorErr != nil:
-		return monitorErr
-	case err != nil || run.Stopped != "":
+	case len(failures) < all || run.Stopped != "":
 		return exitStatus(exitStopped)
 	case o.failOnError && run.Summary.Failed() > 0:
 		return exitStatus(exitFailures)

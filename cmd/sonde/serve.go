@@ -6,12 +6,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"slices"
 
+	"sonde/report"
 	"sonde/serve"
 )
 
@@ -210,34 +208,5 @@ func writeTargets(path string, fleet fleet) error {
 	if err := fleet.WriteTargets(&lines); err != nil {
 		return err
 	}
-	return writeWhole(path, lines.Bytes(), 0o644)
-}
-
-// writeWhole writes text to path such that a reader finds all of it or none, with that mode. What is no regular file is
-// written in place: a device must not be replaced by a file.
-func writeWhole(path string, text []byte, mode fs.FileMode) error {
-	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
-		f, err := os.OpenFile(path, os.O_WRONLY, 0)
-		if err != nil {
-			return err
-		}
-		_, err = f.Write(text)
-		return errors.Join(err, f.Close())
-	}
-	if target, err := filepath.EvalSymlinks(path); err == nil {
-		path = target // the link stays
-	}
-	f, err := os.CreateTemp(filepath.Dir(path), ".sonde-*") // of mode 0600
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(text)
-	err = errors.Join(err, f.Chmod(mode), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		os.Remove(f.Name())
-	}
-	return err
+	return report.WriteWhole(path, lines.Bytes(), 0)
 }

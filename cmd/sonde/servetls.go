@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"sonde/report"
 	"sonde/serve"
 )
 
@@ -35,7 +36,7 @@ func (o *serveOptions) checkTLS() error {
 // writeCertificates writes what a client needs to trust the fleet and to be trusted.
 func (o *serveOptions) writeCertificates(fleet fleet) error {
 	if o.caFile != "" {
-		if err := writeWhole(o.caFile, fleet.RootPEM(), 0o644); err != nil {
+		if err := report.WriteWhole(o.caFile, fleet.RootPEM(), 0); err != nil {
 			return fmt.Errorf("write the authority: %w", err)
 		}
 	}
@@ -50,10 +51,10 @@ func (o *serveOptions) writeCertificates(fleet fleet) error {
 	if err != nil {
 		return fmt.Errorf("make a client's certificate: %w", err)
 	}
-	if err := writeWhole(o.clientKey, key, 0o600); err != nil {
+	if err := report.WriteWhole(o.clientKey, key, 0o600); err != nil {
 		return fmt.Errorf("write the client's key: %w", err)
 	}
-	if err := writeWhole(o.clientCert, cert, 0o644); err != nil {
+	if err := report.WriteWhole(o.clientCert, cert, 0); err != nil {
 		return fmt.Errorf("write the client's certificate: %w", err)
 	}
 	return nil

@@ -124,7 +124,7 @@ func scriptLines(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// scriptAwait is `await FILE REGEXP`: it waits until the file is there and matches, ten seconds at most.
+// scriptAwait is `await FILE REGEXP`: it waits until the file is there and matches, a minute at most.
 func scriptAwait(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
 		ts.Fatalf("usage: await FILE REGEXP")
@@ -134,13 +134,12 @@ func scriptAwait(ts *testscript.TestScript, neg bool, args []string) {
 	ticker := time.NewTicker(20 * time.Millisecond)
 	defer ticker.Stop()
 	var text []byte
-	for range 500 {
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); <-ticker.C {
 		if text, err = os.ReadFile(ts.MkAbs(args[0])); err == nil && want.Match(text) {
 			return
 		}
-		<-ticker.C
 	}
-	ts.Fatalf("%s does not match %q after ten seconds: %v\n%s", args[0], args[1], err, text)
+	ts.Fatalf("%s does not match %q after a minute: %v\n%s", args[0], args[1], err, text)
 }
 
 // scriptMembers is `members FILE PATH[=VALUE] ...`: the JSON object in the file has the member at each path, as in

@@ -16,7 +16,7 @@ import (
 var servedAt = regexp.MustCompile(`watching; (http://\S+)/\n`)
 
 // scriptFetch is `fetch LOG METHOD PATH STATUS REGEXP`: it asks the watch that writes LOG until it answers with that status and a page
-// that matches, twenty seconds at most.
+// that matches, a minute at most.
 func scriptFetch(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 5 {
 		ts.Fatalf("usage: fetch LOG METHOD PATH STATUS REGEXP")
@@ -26,14 +26,13 @@ func scriptFetch(ts *testscript.TestScript, neg bool, args []string) {
 	ticker := time.NewTicker(50 * time.Millisecond)
 	defer ticker.Stop()
 	answer := "nothing"
-	for range 400 {
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); <-ticker.C {
 		answer = ask(ts, args[0], args[1], args[2])
 		if status, page, _ := strings.Cut(answer, "\n"); status == args[3] && want.MatchString(page) {
 			return
 		}
-		<-ticker.C
 	}
-	ts.Fatalf("%s is not %s with %q after twenty seconds: %s", args[2], args[3], args[4], answer)
+	ts.Fatalf("%s is not %s with %q after a minute: %s", args[2], args[3], args[4], answer)
 }
 
 // ask is the status and the page of one request, or what went wrong.

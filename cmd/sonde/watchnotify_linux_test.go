@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"net"
 	"net/http"
 	"os"
@@ -19,9 +18,8 @@ type serviceManager struct {
 	t      *testing.T
 	socket *net.UnixConn
 	file   string // the configuration
-	addr   string // where the watch answers
 	watch  *exec.Cmd
-	said   bytes.Buffer
+	said   lockedBuffer
 }
 
 // startService runs a watch, until the test ends.
@@ -32,14 +30,14 @@ func startService(t *testing.T, config string) *serviceManager {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	m := &serviceManager{t: t, file: filepath.Join(dir, "watch.yml"), addr: freeAddress(t)}
+	m := &serviceManager{t: t, file: filepath.Join(dir, "watch.yml")}
 	m.socket, err = net.ListenUnixgram("unixgram", &net.UnixAddr{Name: filepath.Join(dir, "notify"), Net: "unixgram"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { m.socket.Close() })
 	m.write(config)
-	m.watch = exec.Command("sonde", "watch", "--config", m.file, "--listen", m.addr)
+	m.watch = exec.Command("sonde", "watch", "--config", m.file, "--listen", "127.0.0.1:0")
 	m.watch.Env = append(os.Environ(), "NOTIFY_SOCKET="+m.socket.LocalAddr().String(), "GORACE=atexit_sleep_ms=10 "+os.Getenv("GORACE"))
 	m.watch.Stderr = &m.said
 	if err := m.watch.Start(); err != nil {
@@ -55,6 +53,20 @@ func startService(t *testing.T, config string) *serviceManager {
 		}
 	})
 	return m
+}
+
+// page is where the watch answers, once it says so.
+func (m *serviceManager) page() string {
+	m.t.Helper()
+	ticker := time.NewTicker(20 * time.Millisecond)
+	defer ticker.Stop()
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); <-ticker.C {
+		if at := servedAt.FindStringSubmatch(m.said.String()); at != nil {
+			return at[1]
+		}
+	}
+	m.t.Fatal("it does not say where it answers")
+	return ""
 }
 
 func (m *serviceManager) write(config string) {
@@ -98,7 +110,7 @@ func TestWatchNotify(t *testing.T) {
 	t.Parallel()
 	m := startService(t, "modules: {port: {probe: tcp}}\njobs: [{name: ports, module: port, targets: [\"127.0.0.1:9\"]}]\n")
 	m.expect("READY=1")
-	res, err := http.Get("http://" + m.addr + "/-/ready")
+	res, err := http.Get(m.page() + "/-/ready")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -139,15 +151,4 @@ func TestWatchNotReady(t *testing.T) {
 		t.Fatal(err)
 	}
 	m.expect("behind it")
-}
-
-// freeAddress is one of loopback with a port that was free a moment ago.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }

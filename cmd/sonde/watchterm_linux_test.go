@@ -58,10 +58,11 @@ jobs:
 		seen[<-reached] = true
 	}
 	m.takeByte()
+	page := m.page()
 	var asking sync.WaitGroup
 	for range 20 {
 		asking.Go(func() { // whatever comes: it may be cut
-			if res, err := http.Get("http://" + m.addr + "/probe?module=ask&target=" + sink); err == nil {
+			if res, err := http.Get(page + "/probe?module=ask&target=" + sink); err == nil {
 				_, _ = io.Copy(io.Discard, res.Body)
 				res.Body.Close()
 			}
@@ -88,7 +89,7 @@ jobs:
 // takeByte asks for the metrics, takes a byte of them and no more.
 func (m *serviceManager) takeByte() {
 	m.t.Helper()
-	c, err := net.Dial("tcp", m.addr)
+	c, err := net.Dial("tcp", strings.TrimPrefix(m.page(), "http://"))
 	if err != nil {
 		m.t.Fatal(err)
 	}
@@ -106,14 +107,14 @@ func (m *serviceManager) awaitInFlight(want float64) {
 	m.t.Helper()
 	ticker := time.NewTicker(20 * time.Millisecond)
 	defer ticker.Stop()
-	for limit := time.After(30 * time.Second); ; {
+	for limit := time.After(2 * time.Minute); ; {
 		var status struct {
 			Engine []struct {
 				Name  string
 				Value float64
 			}
 		}
-		res, err := http.Get("http://" + m.addr + "/api/v1/status")
+		res, err := http.Get(m.page() + "/api/v1/status")
 		if err != nil {
 			m.t.Fatal(err)
 		}
@@ -130,7 +131,7 @@ func (m *serviceManager) awaitInFlight(want float64) {
 		select {
 		case <-ticker.C:
 		case <-limit:
-			m.t.Fatalf("fewer than %v connections are in flight after 30 s: %+v", want, status)
+			m.t.Fatalf("fewer than %v connections are in flight after two minutes: %+v", want, status)
 		}
 	}
 }

@@ -63,8 +63,15 @@ type Breaker struct {
 	until   int64  // while Open: when a trial is due
 	openFor time.Duration
 	state   State
-	trial   bool // while HalfOpen: one is under way
+	trial   Pass // while HalfOpen: the one that is under way; 0: none
+	last    Pass // the last one that there was
 }
+
+// Pass is by what a target was asked: the number of a trial, or 0 while the breaker was closed.
+type Pass uint8
+
+// Reset has b be as new. What was allowed before is no trial of its.
+func (b *Breaker) Reset() { *b = Breaker{last: b.last} }
 
 // State is what it is at the moment now: one that is open becomes half-open when its time is over.
 func (b *Breaker) State(now int64) State {
@@ -82,27 +89,33 @@ func (b *Breaker) Until() int64 {
 	return b.until
 }
 
-// Allow reports whether the target may be asked now. Who is allowed reports the outcome by Record, or takes it back by Forget.
-func (b *Breaker) Allow(now int64) bool {
+// Allow reports whether the target may be asked now. Who is allowed reports the outcome by Record, or takes it back by Forget, with the
+// pass that it got.
+func (b *Breaker) Allow(now int64) (p Pass, ok bool) {
 	switch b.State(now) {
 	case Closed:
-		return true
+		return 0, true
 	case Open:
-		return false
+		return 0, false
 	}
-	if b.state == HalfOpen && b.trial {
-		return false
+	if b.state == HalfOpen && b.trial != 0 {
+		return 0, false
 	}
-	b.state, b.trial = HalfOpen, true
-	return true
+	b.last = max(b.last+1, 1)
+	b.state, b.trial = HalfOpen, b.last
+	return b.trial, true
 }
 
 // Forget takes back an Allow of which nothing came that says anything of the target.
-func (b *Breaker) Forget() { b.trial = false }
+func (b *Breaker) Forget(p Pass) {
+	if p == b.trial {
+		b.trial = 0
+	}
+}
 
 // Record takes the outcome of what was allowed, and reports whether the state is another now. What was allowed before the breaker
-// opened says nothing new while it is open.
-func (b *Breaker) Record(s *Settings, now int64, success bool) (changed bool) {
+// opened says nothing new while it is open, nor while a trial is due or under way: only that decides.
+func (b *Breaker) Record(s *Settings, now int64, p Pass, success bool) (changed bool) {
 	if s.Window == 0 {
 		return false
 	}
@@ -110,9 +123,11 @@ func (b *Breaker) Record(s *Settings, now int64, success bool) (changed bool) {
 	case Open:
 		return false
 	case HalfOpen:
-		b.trial = false
+		if p == 0 || p != b.trial {
+			return false
+		}
 		if success {
-			*b = Breaker{}
+			b.Reset()
 		} else {
 			b.open(now, min(2*b.openFor, s.MaxOpenFor))
 		}
@@ -131,7 +146,7 @@ func (b *Breaker) Record(s *Settings, now int64, success bool) (changed bool) {
 }
 
 func (b *Breaker) open(now int64, openFor time.Duration) {
-	*b = Breaker{state: Open, until: now + int64(openFor), openFor: openFor}
+	*b = Breaker{state: Open, until: now + int64(openFor), openFor: openFor, last: b.last}
 }
 
 // Parts are a Breaker taken apart, for a process whose monotonic clock is another. A trial under way is not among them.

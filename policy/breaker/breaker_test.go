@@ -16,10 +16,11 @@ const second = int64(time.Second)
 func play(t *testing.T, b *Breaker, now *int64, outcomes string) {
 	t.Helper()
 	for _, o := range outcomes {
-		if !b.Allow(*now) {
+		p, ok := b.Allow(*now)
+		if !ok {
 			t.Fatalf("not allowed at %d s, in %v", *now/second, b.State(*now))
 		}
-		b.Record(&settings, *now, o == '+')
+		b.Record(&settings, *now, p, o == '+')
 		*now += second
 	}
 }
@@ -47,19 +48,20 @@ func TestTrials(t *testing.T) {
 	opened := now - second
 	for _, openFor := range []int64{10, 20, 35, 35} {
 		until := opened + openFor*second
-		if b.Until() != until || b.Allow(until-1) || b.State(until-1) != Open {
+		if b.Until() != until || allows(&b, until-1) || b.State(until-1) != Open {
 			t.Fatalf("open until %d s, want %d s", b.Until()/second, until/second)
 		}
-		if !b.Allow(until) || b.Allow(until) || b.Allow(until+second) || b.State(until) != HalfOpen || b.Until() != 0 {
+		p, ok := b.Allow(until)
+		if !ok || allows(&b, until) || allows(&b, until+second) || b.State(until) != HalfOpen || b.Until() != 0 {
 			t.Fatal("want one trial at a time")
 		}
 		opened = until + second
-		if !b.Record(&settings, opened, false) || b.State(opened) != Open {
+		if !b.Record(&settings, opened, p, false) || b.State(opened) != Open {
 			t.Fatal("a trial that failed has not opened it again")
 		}
 	}
 	now = opened + 35*second
-	if !b.Allow(now) || !b.Record(&settings, now, true) || b.State(now) != Closed {
+	if p, ok := b.Allow(now); !ok || !b.Record(&settings, now, p, true) || b.State(now) != Closed {
 		t.Fatal("a trial that succeeded has not closed it")
 	}
 	play(t, &b, &now, "--")
@@ -73,13 +75,24 @@ func TestForget(t *testing.T) {
 	now := int64(1)
 	play(t, &b, &now, "---")
 	now = b.Until()
-	if !b.Allow(now) || b.Allow(now) {
+	p, ok := b.Allow(now)
+	b.Forget(0) // which was allowed before it opened
+	if !ok || allows(&b, now) {
 		t.Fatal("want one trial")
 	}
-	b.Forget()
-	if !b.Allow(now) {
+	b.Forget(p)
+	if !allows(&b, now) {
 		t.Error("a trial that was taken back keeps its place")
 	}
+	b.Forget(p)
+	if allows(&b, now) {
+		t.Error("a trial that was taken back takes back the next")
+	}
+}
+
+func allows(b *Breaker, now int64) bool {
+	_, ok := b.Allow(now)
+	return ok
 }
 
 // TestLate: what was allowed before the breaker opened changes nothing.
@@ -89,16 +102,42 @@ func TestLate(t *testing.T) {
 	play(t, &b, &now, "---")
 	until := b.Until()
 	for n := range 2 * settings.Window {
-		if b.Record(&settings, now+int64(n), n%3 == 0) || b.Until() != until {
+		if b.Record(&settings, now+int64(n), 0, n%3 == 0) || b.Until() != until {
 			t.Fatal("a late outcome changed an open breaker")
 		}
+	}
+	for range 600 { // more than there are numbers
+		now = b.Until()
+		p, _ := b.Allow(now)
+		for _, success := range []bool{true, false} {
+			if b.Record(&settings, now, 0, success) || b.Record(&settings, now, p-1, success) || b.State(now) != HalfOpen || allows(&b, now) {
+				t.Fatal("a late outcome is taken for the trial's")
+			}
+		}
+		if !b.Record(&settings, now, p, false) {
+			t.Fatal("the trial's outcome is not")
+		}
+	}
+}
+
+// TestReset: a trial of before is none of the breaker that is as new.
+func TestReset(t *testing.T) {
+	var b Breaker
+	now := int64(1)
+	play(t, &b, &now, "---")
+	before, _ := b.Allow(b.Until())
+	b.Reset()
+	play(t, &b, &now, "---")
+	now = b.Until()
+	if !allows(&b, now) || b.Record(&settings, now, before, true) {
+		t.Error("the trial of before is taken for the one that is under way")
 	}
 }
 
 func TestNoBreaker(t *testing.T) {
 	var b Breaker
 	for i := range int64(1000) {
-		if !b.Allow(i) || b.Record(&Settings{}, i, false) {
+		if !allows(&b, i) || b.Record(&Settings{}, i, 0, false) {
 			t.Fatal("a breaker without a window opened")
 		}
 	}
@@ -134,7 +173,7 @@ func TestModel(t *testing.T) {
 		var last []bool
 		for range 200 {
 			success := rng.IntN(3) > 0
-			changed := b.Record(&s, 1, success)
+			changed := b.Record(&s, 1, 0, success)
 			last = append(last, success)
 			last = last[max(len(last)-s.Window, 0):]
 			failures := 0

@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"sonde/policy/breaker"
 	"sonde/probes"
 	"sonde/protocol"
 	"sonde/target"
@@ -45,6 +46,7 @@ type flight struct {
 	cause   track.Cause    // why it stands no more
 	paced   bool           // its dial has the turn of its host and of its subnet
 	next    uint32         // of a turn: another of its target that is under way; noFlight: none
+	pass    breaker.Pass   // of a turn: by which it was allowed
 	again   bool           // while it waits: what comes is a new attempt, from its start
 }
 

@@ -382,7 +382,6 @@ func (r *Runner) EndLate() {
 		for range n {
 			r.schedule.Done(row)
 		}
-		r.options.Table.Forget(row)
 	}
 	clear(r.elsewhere)
 }

@@ -207,6 +207,7 @@ func (r *Runner) conclude(now int64, id uint32, f *flight, res *track.Result) {
 		return
 	}
 	row := f.row
+	res.Pass = f.pass
 	r.answered(id, f)
 	r.flights.release(id)
 	r.schedule.Done(row)
@@ -244,7 +245,7 @@ func (r *Runner) abandon(now int64, id uint32) {
 		switch f.use {
 		case turned:
 			r.answered(id, f)
-			r.options.Table.Forget(f.row)
+			r.options.Table.Forget(f.row, f.pass)
 			r.schedule.Done(f.row)
 		case kept:
 			r.watched.at(f.row).kept = noFlight

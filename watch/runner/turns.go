@@ -17,13 +17,14 @@ import (
 // turn begins what a turn of the schedule asks for, if the target's breaker lets it.
 func (r *Runner) turn(now int64, t schedule.Turn) {
 	w := r.watched.at(t.ID)
-	if !r.options.Table.Allow(t.ID, now) {
+	pass, ok := r.options.Table.Allow(t.ID, now)
+	if !ok {
 		r.schedule.Hold(t.ID, r.options.Table.OpenUntil(t.ID))
 		r.schedule.Done(t.ID)
 		return
 	}
 	id, f := r.flights.take()
-	f.use, f.row, f.due = turned, t.ID, t.Due
+	f.use, f.row, f.due, f.pass = turned, t.ID, t.Due, pass
 	f.start, f.module = w.target, w.job.Module
 	r.asks(id, f)
 	r.begin(now, id, f)

@@ -74,8 +74,10 @@ func fill(rng *rand.Rand, table *Table, targets int) {
 		}
 		id := table.Add(t)
 		for range rng.IntN(4) {
-			if table.Allow(id, 1) {
-				table.Record(id, randomResult(rng, start.Add(time.Duration(rng.Int64N(int64(time.Hour))))), 1)
+			if p, ok := table.Allow(id, 1); ok {
+				r := randomResult(rng, start.Add(time.Duration(rng.Int64N(int64(time.Hour)))))
+				r.Pass = p
+				table.Record(id, r, 1)
 			}
 		}
 		if rng.IntN(5) == 0 {

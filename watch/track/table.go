@@ -113,7 +113,7 @@ func (t *Table) Set(id uint32, target *Target) {
 	if !target.Keep {
 		r.kept = kept{}
 	} else {
-		r.breaker = breaker.Breaker{}
+		r.breaker.Reset()
 	}
 	t.targets[id] = target
 	t.edition++
@@ -148,22 +148,21 @@ func (t *Table) Len() int { return len(t.targets) - len(t.free) }
 func (t *Table) History() *history.History { return t.history }
 
 // Allow reports whether the breaker of a target lets a probe through at the moment now, by the monotonic clock; if not, the turn is
-// counted as skipped. Who is allowed reports the outcome by Record, or takes it back by Forget.
-func (t *Table) Allow(id uint32, now int64) bool {
+// counted as skipped. Who is allowed reports the outcome by Record, or takes it back by Forget, with the pass that he got.
+func (t *Table) Allow(id uint32, now int64) (p breaker.Pass, ok bool) {
 	r := t.row(id)
 	if t.jobs[r.job].Settings.Breaker.Window == 0 {
-		r.breaker = breaker.Breaker{} // it may have been open when the breaker was taken out of the configuration
-		return true
+		r.breaker.Reset() // it may have been open when the breaker was taken out of the configuration
+		return 0, true
 	}
-	if r.breaker.Allow(now) {
-		return true
+	if p, ok = r.breaker.Allow(now); !ok {
+		t.Skip(id, SkipBreaker, 1)
 	}
-	t.Skip(id, SkipBreaker, 1)
-	return false
+	return p, ok
 }
 
 // Forget takes back an Allow of which nothing came that says anything of the target.
-func (t *Table) Forget(id uint32) { t.row(id).breaker.Forget() }
+func (t *Table) Forget(id uint32, p breaker.Pass) { t.row(id).breaker.Forget(p) }
 
 // OpenUntil is when an open breaker of a target lets a trial through, by the monotonic clock; 0 if it is not open.
 func (t *Table) OpenUntil(id uint32) int64 { return t.row(id).breaker.Until() }
@@ -189,7 +188,7 @@ func (t *Table) Record(id uint32, res *Result, now int64) Change {
 	r := t.row(id)
 	c := Change{From: r.flap.State(), To: r.flap.State(), BreakerFrom: r.breaker.State(now), BreakerTo: r.breaker.State(now), Since: moment(r.turned)}
 	if res.Status == report.Cancelled {
-		r.breaker.Forget()
+		r.breaker.Forget(res.Pass)
 		return c
 	}
 	job, success := t.jobs[r.job], res.Status == report.Success
@@ -199,7 +198,7 @@ func (t *Table) Record(id uint32, res *Result, now int64) Change {
 		At: res.At, Status: res.Status, Total: res.Timing.Total, Connect: res.Timing.Connect, TLS: res.Timing.TLS,
 	})
 	if !success && res.Side != report.SideRemote {
-		r.breaker.Forget()
+		r.breaker.Forget(res.Pass)
 		return c
 	}
 	if r.flap.Record(&job.Settings.Flap, success) {
@@ -208,7 +207,7 @@ func (t *Table) Record(id uint32, res *Result, now int64) Change {
 	if t.targets[id].Keep {
 		return c // nobody asks its breaker whether to connect again
 	}
-	r.breaker.Record(&job.Settings.Breaker, now, success)
+	r.breaker.Record(&job.Settings.Breaker, now, res.Pass, success)
 	c.BreakerTo = r.breaker.State(now)
 	return c
 }

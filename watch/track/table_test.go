@@ -232,32 +232,49 @@ func TestBreaker(t *testing.T) {
 	if c.BreakerFrom != breaker.Closed || c.BreakerTo != breaker.Open {
 		t.Errorf("got %+v, want it to open", c)
 	}
-	if table.Allow(id, now) || table.OpenUntil(id) != now+int64(time.Second) {
+	if allows(table, id, now) || table.OpenUntil(id) != now+int64(time.Second) {
 		t.Error("an open breaker lets a probe through, or for another time than its own")
 	}
 	later := now + int64(time.Second)
-	if !table.Allow(id, later) || table.Allow(id, later) {
+	p, ok := table.Allow(id, later)
+	if !ok || allows(table, id, later) {
 		t.Error("want one trial")
 	}
-	table.Forget(id)
-	if !table.Allow(id, later) {
+	for _, r := range []*Result{good(3), bad(3)} { // of turns before it opened
+		if c := table.Record(id, r, later); c.BreakerTo != breaker.HalfOpen || allows(table, id, later) {
+			t.Errorf("what is not the trial's outcome changed it: %+v", c)
+		}
+	}
+	table.Forget(id, p)
+	if p, ok = table.Allow(id, later); !ok {
 		t.Error("want another trial when one came to nothing")
 	}
+	failed := bad(4)
+	if failed.Pass = p; table.Record(id, failed, later).BreakerTo != breaker.Open {
+		t.Error("a trial that failed has not opened it again")
+	}
+	later += int64(time.Second)
+	allows(table, id, later)
 	// A reload takes the breaker away while its trial is under way.
 	table.SetJob("web", JobSettings{})
-	first, second := table.Allow(id, later), table.Allow(id, later)
+	first, second := allows(table, id, later), allows(table, id, later)
 	if !first || !second || view(t, table, id).Breaker() != breaker.Closed {
 		t.Error("a breaker that is gone holds probes back")
 	}
-	if got := view(t, table, id).Counts().Skipped[SkipBreaker]; got != 2 {
-		t.Errorf("%d turns were skipped, want 2", got)
+	if got := view(t, table, id).Counts().Skipped[SkipBreaker]; got != 4 {
+		t.Errorf("%d turns were skipped, want 4", got)
 	}
 	table.Skip(id, SkipMissed, 3)
 	var c2 Copy
 	table.Copy(&c2, 0, 10, later)
-	if got, want := c2.Jobs[0].Skipped, [NumSkips]uint64{SkipBreaker: 2, SkipMissed: 3}; got != want {
+	if got, want := c2.Jobs[0].Skipped, [NumSkips]uint64{SkipBreaker: 4, SkipMissed: 3}; got != want {
 		t.Errorf("got %v, want %v", got, want)
 	}
+}
+
+func allows(table *Table, id uint32, now int64) bool {
+	_, ok := table.Allow(id, now)
+	return ok
 }
 
 func TestFlap(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"time"
 
+	"sonde/policy/breaker"
 	"sonde/probes"
 	"sonde/protocol"
 	"sonde/report"
@@ -57,4 +58,6 @@ type Result struct {
 	Finding protocol.Finding
 	// Fallback says that the module's fallback gave this answer, the module itself having failed with Status and Error.
 	Fallback string
+	// Pass is that of [Table.Allow]; 0 in another process, whose trials are others.
+	Pass breaker.Pass `json:"-"`
 }

@@ -20,7 +20,7 @@ import (
 )
 
 var (
-	simSeeds = flag.Uint64("sim.seeds", 1000, "how many seeds TestSimulation runs")
+	simSeeds = flag.Uint64("sim.seeds", 250, "how many seeds TestSimulation runs")
 	simFirst = flag.Uint64("sim.first", 0, "the first of them")
 )
 
@@ -109,6 +109,7 @@ const (
 	seriesTarget   = 12 * time.Second
 	worldDrain     = 3 * time.Second
 	worldStall     = 6 * time.Second // longer than any limit but the idle one
+	worldBatches   = 1 << 18         // none of 8,000 seeds takes half of it
 )
 
 // newWorld makes up a run from its seed: 50 peers, a loop that is too small for all of them at once, faults, and in every
@@ -117,7 +118,7 @@ func newWorld(seed uint64) *world {
 	rng := rand.New(rand.NewPCG(seed, 1))
 	oneIn := func(n int) bool { return rng.IntN(n) == 0 }
 	w := &world{wild: seed%4 == 3}
-	w.options = simkernel.Options{Seed: seed, Faults: simkernel.RandomFaults(rng), SeparateFilters: oneIn(3), NoInfo: oneIn(4), TimeWait: 2 * time.Second}
+	w.options = simkernel.Options{Seed: seed, Faults: simkernel.RandomFaults(rng), SeparateFilters: oneIn(3), NoInfo: oneIn(4), TimeWait: 2 * time.Second, MaxBatches: worldBatches}
 	if !w.options.NoInfo && oneIn(3) { // now and then we are suspended: the answers lie there when we come back
 		w.options.Faults.Late, w.options.Faults.LateMax = 0.003, worldStall
 		w.options.Faults.SurpriseAgain = 0 // no kernel hides from a last look what has long been there

@@ -118,7 +118,9 @@ func (o *benchOptions) config(ctx context.Context, args []string) (*bench.Config
 		s.cfg.Connections = o.connections()
 	}
 	s.cfg.Args = args
-	s.completeInput()
+	if err := s.completeInput(); err != nil {
+		return nil, err
+	}
 	if s.ipv4 && s.ipv6 {
 		return nil, &usageError{"--ipv4 and --ipv6 leave no address", "without either, both kinds are taken"}
 	}

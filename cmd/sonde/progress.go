@@ -54,7 +54,7 @@ func (r *rateMeter) take(shot report.Snapshot) report.Snapshot {
 // newMonitor opens the file of status updates and, where there is to be a bar, puts it between the scan and the terminal.
 func (o *scanOptions) newMonitor(s *scan.Scan) (*monitor, error) {
 	m := &monitor{scan: s, console: o.p.stderr, bar: o.bar, done: make(chan struct{})}
-	m.lines = !o.quiet && m.bar == nil
+	m.lines = !o.quiet && !o.typed() && m.bar == nil
 	if o.statusUpdates == "" {
 		return m, nil
 	}

@@ -148,7 +148,9 @@ func (o *scanOptions) complete(args []string) error {
 		return err
 	}
 	o.completeFormat()
-	o.completeInput()
+	if err := o.completeInput(); err != nil {
+		return err
+	}
 	if err := o.checkDepth(); err != nil {
 		return err
 	}
@@ -195,17 +197,24 @@ func (o *scanOptions) completeFormat() {
 func (o *scanOptions) toStdout() bool { return o.output == "" || o.output == "-" }
 
 // completeInput makes standard input the source when nothing else is.
-func (o *scanOptions) completeInput() {
+func (o *scanOptions) completeInput() error {
+	if slices.Contains(o.cfg.Args, "-") {
+		return &usageError{`"-" is no target`, "-f - reads targets from standard input"}
+	}
 	if len(o.cfg.Args) == 0 && len(o.cfg.InputFiles) == 0 {
 		o.cfg.InputFiles = []string{"-"}
 	}
 	if slices.Contains(o.cfg.InputFiles, "-") {
 		o.cfg.Stdin = o.p.stdin
-		if isTerminal(o.p.stdin) {
+		if o.typed() {
 			o.p.stderr.note("reading targets from the terminal, end with Ctrl-D")
 		}
 	}
+	return nil
 }
+
+// typed reports whether somebody types the targets, into whose lines no progress is to run.
+func (o *scanOptions) typed() bool { return o.cfg.Stdin != nil && isTerminal(o.cfg.Stdin) }
 
 // usageOf makes the usage errors of scan those of the command line.
 func usageOf(err error) error {
@@ -237,7 +246,7 @@ func (o *scanOptions) openOutput() (*report.LineWriter, error) {
 // placeBar makes the bar, if there is to be one, and has all messages appear above it.
 func (o *scanOptions) placeBar() {
 	console := o.p.stderr
-	if o.quiet || o.dryrun || !console.terminal || os.Getenv("TERM") == "dumb" || widthOf(console.stream) < minBarWidth {
+	if o.quiet || o.dryrun || o.typed() || !console.terminal || os.Getenv("TERM") == "dumb" || widthOf(console.stream) < minBarWidth {
 		return
 	}
 	o.bar = draw.NewBlock(console.stream)

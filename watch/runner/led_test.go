@@ -33,7 +33,7 @@ func TestLedToNowhere(t *testing.T) {
 	}
 	addr := netip.MustParseAddrPort(server.Listener.Addr().String())
 	res, err := p.Ask(t.Context(), Question{
-		Target: target.Target{Addr: addr.Addr(), Port: addr.Port(), Path: "/"}, Module: plain(probe), Timeout: 10 * time.Second,
+		Target: target.Target{Addr: addr.Addr(), Port: addr.Port(), Path: "/"}, Module: plain(probe), Timeout: time.Minute,
 	})
 	if err != nil {
 		t.Fatal(err)

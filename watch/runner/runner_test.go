@@ -116,8 +116,8 @@ func (p *play) next() told {
 	select {
 	case r := <-p.told:
 		return r
-	case <-time.After(20 * time.Second):
-		p.t.Fatal("no result for 20 s")
+	case <-time.After(time.Minute):
+		p.t.Fatal("no result for a minute")
 		panic("unreachable")
 	}
 }
@@ -134,11 +134,11 @@ func targets(job string, addrs ...netip.AddrPort) []Target {
 	return ts
 }
 
-// plain is a module of a probe with short limits.
+// plain is a module of a probe with limits that a busy machine does not reach.
 func plain(p probes.Probe) *modules.Module {
 	return &modules.Module{
-		Name: "m", Probing: p.About().Name, Probe: p, Kept: keep.Under(p), Timeout: 10 * time.Second,
-		Limits: engine.Limits{Connect: 5 * time.Second, Read: 5 * time.Second},
+		Name: "m", Probing: p.About().Name, Probe: p, Kept: keep.Under(p), Timeout: time.Minute,
+		Limits: engine.Limits{Connect: time.Minute, Read: time.Minute},
 	}
 }
 
@@ -146,14 +146,9 @@ func sink(t *testing.T) netip.AddrPort {
 	return testpeer.New(t, testpeer.Sink, testpeer.Options{}).Addr()
 }
 
-// closed is an address at which nobody listens.
+// closed is an address at which nobody listens, and nobody will.
 func closed(t *testing.T) netip.AddrPort {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return netip.MustParseAddrPort(l.Addr().String())
+	return testpeer.New(t, testpeer.Refuse, testpeer.Options{}).Addr()
 }
 
 func fast(name string, m *modules.Module) Job {
@@ -213,7 +208,7 @@ func TestTimeout(t *testing.T) {
 		t.Fatal(err)
 	}
 	m := plain(waits)
-	m.Limits, m.Timeout = engine.Limits{Read: time.Hour}, 50*time.Millisecond
+	m.Limits, m.Timeout = engine.Limits{Read: time.Hour}, 200*time.Millisecond
 	silent := testpeer.New(t, testpeer.Sink, testpeer.Options{}).Addr()
 	keeps := fast("keeps", m)
 	keeps.Keep = true
@@ -304,21 +299,21 @@ func TestAsk(t *testing.T) {
 	p.do(func() { p.SetLimits(Limits{Allow: allow}) })
 	port := sink(t).Port()
 	ctx := context.Background()
-	res, err := p.Ask(ctx, Question{Target: target.Target{Domain: "good.test", Port: port}, Module: plain(tcp.Probe{}), Timeout: time.Second})
+	res, err := p.Ask(ctx, Question{Target: target.Target{Domain: "good.test", Port: port}, Module: plain(tcp.Probe{}), Timeout: time.Minute})
 	if err != nil || res.Status != report.Success || res.Timing.DNS < 0 || res.Addr.Addr().String() != "127.0.0.1" {
 		t.Errorf("%+v, %v", res, err)
 	}
 	var not *NotAllowedError
-	if _, err := p.Ask(ctx, Question{Target: target.Target{Domain: "elsewhere.test", Port: port}, Module: plain(tcp.Probe{}), Timeout: time.Second}); !errors.As(err, &not) {
+	if _, err := p.Ask(ctx, Question{Target: target.Target{Domain: "elsewhere.test", Port: port}, Module: plain(tcp.Probe{}), Timeout: time.Minute}); !errors.As(err, &not) {
 		t.Errorf("a name of what may not be asked: %v", err)
 	}
-	res, err = p.Ask(ctx, Question{Target: target.Target{Domain: "none.test", Port: port}, Module: plain(tcp.Probe{}), Timeout: time.Second})
+	res, err = p.Ask(ctx, Question{Target: target.Target{Domain: "none.test", Port: port}, Module: plain(tcp.Probe{}), Timeout: time.Minute})
 	if err != nil || res.Status != report.DNSError || res.Side != report.SideRemote || res.Timing.Connect >= 0 {
 		t.Errorf("%+v, %v", res, err)
 	}
 	p.stop()
 	p.done <- <-p.done
-	if _, err := p.Ask(ctx, Question{Target: target.Target{Addr: netip.MustParseAddr("127.0.0.1"), Port: port}, Module: plain(tcp.Probe{}), Timeout: time.Second}); !errors.Is(err, ErrEnded) {
+	if _, err := p.Ask(ctx, Question{Target: target.Target{Addr: netip.MustParseAddr("127.0.0.1"), Port: port}, Module: plain(tcp.Probe{}), Timeout: time.Minute}); !errors.Is(err, ErrEnded) {
 		t.Errorf("behind the end: %v", err)
 	}
 }
@@ -334,7 +329,7 @@ func TestAskedAtTheEnd(t *testing.T) {
 	p := start(t, Options{Names: target.ResolverOptions{Lookup: lookup}})
 	answers := make(chan error, 1)
 	go func() {
-		_, err := p.Ask(context.Background(), Question{Target: target.Target{Domain: "slow.test", Port: 1}, Module: plain(tcp.Probe{}), Timeout: time.Second})
+		_, err := p.Ask(context.Background(), Question{Target: target.Target{Domain: "slow.test", Port: 1}, Module: plain(tcp.Probe{}), Timeout: time.Minute})
 		answers <- err
 	}()
 	<-asked

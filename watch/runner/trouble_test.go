@@ -25,7 +25,7 @@ func (p *play) until(what string, ok func() bool) {
 	p.t.Helper()
 	ticker := time.NewTicker(2 * time.Millisecond)
 	defer ticker.Stop()
-	for limit := time.After(20 * time.Second); ; {
+	for limit := time.After(time.Minute); ; {
 		held := false
 		p.do(func() { held = ok() })
 		if held {
@@ -34,7 +34,7 @@ func (p *play) until(what string, ok func() bool) {
 		select {
 		case <-ticker.C:
 		case <-limit:
-			p.t.Fatalf("not %s within 20 s", what)
+			p.t.Fatalf("not %s within a minute", what)
 		}
 	}
 }
@@ -81,7 +81,7 @@ func TestFallbackHasItsTime(t *testing.T) {
 	j := fast("j", plain(unanswered(t)))
 	j.Fallback = plain(says)
 	j.Fallback.Name = "slow"
-	j.Module.Timeout, j.Fallback.Timeout = time.Second, time.Second
+	j.Module.Timeout = time.Second
 	p.do(func() {
 		p.SetJob(j)
 		p.SetTargets("j", targets("j", netip.MustParseAddrPort(l.Addr().String())))
@@ -103,13 +103,13 @@ func TestBlackHoles(t *testing.T) {
 		}
 	}
 	j := fast("j", plain(tcp.Probe{}))
-	j.Module.Limits.Connect = time.Hour
+	j.Interval, j.Module.Limits.Connect = time.Second, time.Hour // a busy machine connects within a second
 	p.do(func() {
 		p.SetJob(j)
 		p.SetTargets("j", targets("j", addrs...))
 	})
 	asked := make([]int, len(addrs))
-	for n := 0; n < 18*10; {
+	for n := 0; n < 18*4; {
 		r := p.next()
 		if asked[r.row]++; r.row%10 == 0 {
 			t.Fatalf("the black hole says %v %s", r.res.Status, r.res.Error)

@@ -21,7 +21,7 @@ type hop struct {
 	first, url *url.URL // what was asked first, and what is asked here
 	led        []string // where each redirect led, without passwords
 	cookies    cookies  // what servers have set on the way
-	strange    bool     // secrets are kept back, since another host was come by
+	strange    bool     // secrets are kept back, since another host was come by, or the way led out of TLS
 	bare       bool     // a redirect has taken the body away
 }
 
@@ -152,7 +152,7 @@ func (p *checked) behind(e *checkedExchange, here, there *url.URL) *checked {
 	h := &hop{
 		first: old.first, url: there, led: append(slices.Clip(old.led), conclude.Text([]byte(location))),
 		cookies: old.cookies.learn(here, &e.parser),
-		strange: old.strange || !within(there.Hostname(), old.first.Hostname()),
+		strange: old.strange || !within(there.Hostname(), old.first.Hostname()) || leavesTLS(here, there),
 		bare:    old.bare || e.parser.Status() < 307,
 	}
 	next := &checked{checks: p.checks, hop: h, method: p.method}
@@ -168,6 +168,11 @@ func (p *checked) behind(e *checkedExchange, here, there *url.URL) *checked {
 	}
 	next.fields = h.fields(p.checks.first().fields, here)
 	return next
+}
+
+// leavesTLS reports whether a redirect leads to where anybody on the way hears what is asked, and could have sent it.
+func leavesTLS(here, there *url.URL) bool {
+	return strings.EqualFold(here.Scheme, "https") && !strings.EqualFold(there.Scheme, "https")
 }
 
 // within reports whether host is top or a subdomain of it.
@@ -208,7 +213,7 @@ func (h *hop) fields(first []Field, here *url.URL) []Field {
 		password, _ := user.Password()
 		fields = append(fields, basicAuth(user.Username(), password))
 	}
-	if !refers && !(here.Scheme == "https" && h.url.Scheme == "http") { // RFC 9110 s.10.1.3
+	if !refers && !leavesTLS(here, h.url) { // RFC 9110 s.10.1.3
 		from := *here
 		from.User, from.Fragment, from.RawFragment = nil, "", ""
 		fields = append(fields, Field{"Referer", from.String()})

@@ -154,6 +154,19 @@ func TestSecretsStay(t *testing.T) {
 		there+"GET /n HTTP/1.1\nHost: other.test\n"+ours+"Referer: http://example.com/n\n")
 }
 
+// TestSecretsStayInTLS has a redirect of the same host lead out of TLS, and back: who answers in the clear may be anybody.
+func TestSecretsStayInTLS(t *testing.T) {
+	p := newChecked(t, Checks{Bearer: "tok", Fields: []Field{{"Cookie", "k=v"}, {"X-A", "1"}}})
+	first := *web
+	first.TLS, first.Port = true, 443
+	_, asked := walk(t, p, first, inTurn(redirect(302, "/n"), redirect(302, "http://example.com/m"), redirect(302, "https://example.com/o"), landed))
+	const told, secure = ours + "X-A: 1\n", "example.com 192.0.2.1 443 tls\n"
+	checkWalk(t, asked[1:],
+		secure+"GET /n HTTP/1.1\nHost: example.com\n"+told+"Authorization: Bearer tok\nReferer: https://example.com/\nCookie: k=v\n",
+		here+"GET /m HTTP/1.1\nHost: example.com\n"+told,
+		secure+"GET /o HTTP/1.1\nHost: example.com\n"+told+"Referer: http://example.com/m\n")
+}
+
 // TestLocationWithPassword has a redirect bring its own credentials, which are for that host and for nobody's eyes.
 func TestLocationWithPassword(t *testing.T) {
 	c, asked := walk(t, newChecked(t, Checks{}), *web, inTurn(redirect(302, "http://u:p@other.test/n"), redirect(302, "/m"), landed))

@@ -126,7 +126,7 @@ type QueryResponse struct {
 	Expect      *regexp.Regexp `yaml:"expect"`
 	ExpectBytes string         `yaml:"expect_bytes"` // byte for byte
 	Labels      []NameValue    `yaml:"labels"`
-	Send        string         `yaml:"send"` // with ${1} for what Expect captured; a line feed is added
+	Send        Secret         `yaml:"send"` // with ${1} for what Expect captured; a line feed is added
 	StartTLS    bool           `yaml:"starttls"`
 }
 

@@ -51,7 +51,7 @@ type Own struct {
 	Fallback string `yaml:"fallback"`
 }
 
-// Escaped is a text whose escapes (\r \n \t \0 \xHH \\) are undone.
+// Escaped is a text whose escapes (\r \n \t \0 \xHH \\) are undone. As a [Secret] it is not to be seen: a command may hold a password.
 type Escaped string
 
 // Frame describes a parser, as [sonde/protocol/framespec] has it.

@@ -105,9 +105,7 @@ func textOf(v reflect.Value) (string, bool) {
 		return x.String(), true
 	case probes.StatusRange:
 		return fmt.Sprintf("%d-%d", x.From, x.To), true
-	case Escaped:
-		return strconv.Quote(escape(string(x))), true
-	case Secret:
+	case Secret, Escaped:
 		return strconv.Quote(hidden), true
 	}
 	switch v.Kind() {
@@ -119,22 +117,6 @@ func textOf(v reflect.Value) (string, bool) {
 		return strconv.FormatInt(v.Int(), 10), true
 	}
 	return "", false
-}
-
-// escape is the inverse of framespec.Unescape.
-func escape(s string) string {
-	var b strings.Builder
-	for i := range len(s) {
-		switch c := s[i]; {
-		case c == '\\':
-			b.WriteString(`\\`)
-		case c < ' ' || c > '~':
-			fmt.Fprintf(&b, `\x%02x`, c)
-		default:
-			b.WriteByte(c)
-		}
-	}
-	return b.String()
 }
 
 // plainKey quotes a key that is more than a word.

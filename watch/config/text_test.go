@@ -9,10 +9,10 @@ import (
 func TestText(t *testing.T) {
 	const file = `
 modules:
-  "a b": {probe: banner, send: 'PING\r\n\\\x00', expect: '^\+"PONG"', read_bytes: 100, frame: "delim:\\r\\n", family: ip4, timeout: 1m,
+  "a b": {probe: banner, send: hunter2, expect: '^\+"PONG"', read_bytes: 100, frame: "delim:\\r\\n", family: ip4, timeout: 1m,
     tls: {enabled: true, groups: [x25519, p256], min_version: tls12, alpn: [a, b], insecure: yes, ca_file: /x, server_name: 12}}
   web: {probe: http, fallback: t, http: {status: [200, 300-302], headers: {X-A: hunter2, "404": hunter2}, method: HEAD}}
-  t: {prober: tcp, tcp: {ip_protocol_fallback: false, preferred_ip_protocol: ip4, tls: on, query_response: [{}, {expect: '^220', labels: [{name: a, value: "${1}"}]}, {send: "x\r", starttls: true}]}}
+  t: {prober: tcp, tcp: {ip_protocol_fallback: false, preferred_ip_protocol: ip4, tls: on, query_response: [{}, {expect: '^220', labels: [{name: a, value: "${1}"}]}, {send: hunter2, starttls: true}]}}
   h:
     prober: http
     http: {follow_redirects: false, fail_if_header_matches: [{header: A, regexp: b, allow_missing: true}], body_size_limit: 5KB,

@@ -85,7 +85,7 @@ func (m *Module) compileTCP(t *config.BlackboxTCP, hostname string, files *files
 		if q.StartTLS && t.TLS {
 			return fmt.Errorf("tcp.query_response[%d].starttls: there is TLS from the first byte already (leave out tls: true)", i)
 		}
-		step := converse.Step{Expect: q.Expect, Bytes: []byte(q.ExpectBytes), Send: q.Send, StartTLS: q.StartTLS}
+		step := converse.Step{Expect: q.Expect, Bytes: []byte(q.ExpectBytes), Send: string(q.Send), StartTLS: q.StartTLS}
 		for _, l := range q.Labels {
 			step.Labels = append(step.Labels, converse.Label(l))
 		}

@@ -78,7 +78,8 @@ func (b backend) Points(ctx context.Context, of []web.Ref) ([][]history.Point, e
 	for part := range slices.Chunk(of, 256) {
 		err := b.runner.Visit(ctx, func() {
 			for _, ref := range part {
-				if b.table.Target(ref.ID) == ref.Target {
+				// The same, or what says the same: of a parent's target, or of one from before a reload.
+				if t := b.table.Target(ref.ID); t != nil && ref.Target != nil && t.Equal(ref.Target) {
 					points[i] = b.table.History().Points(ref.ID, nil)
 				}
 				i++

@@ -1,7 +1,6 @@
 package watch
 
 import (
-	"context"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -150,7 +149,7 @@ func (p *play) checkBackend(targets int, good string) {
 		if i > 0 && c.Views[i-1].ID() >= v.ID() {
 			p.t.Fatalf("ids are not in order: %d, %d", c.Views[i-1].ID(), v.ID())
 		}
-		seen[v.ID()>>p.fleet.idBits()] = true
+		seen[v.ID()>>30] = true
 		refs = append(refs, web.Ref{ID: v.ID(), Target: v.Target})
 	}
 	if len(refs) != targets || len(seen) != 3 {
@@ -186,19 +185,6 @@ func (p *play) checkBackend(targets int, good string) {
 	if code, text := p.get("/probe?module=connect&target=192.0.2.1:80"); code != http.StatusForbidden {
 		p.t.Errorf("a probe of what is not allowed: %d %s", code, text)
 	}
-}
-
-// TestLateWorker has one that began by an older configuration work by that of the others.
-func TestLateWorker(t *testing.T) {
-	sink := peer(t, testpeer.Sink)
-	p := startIn(t, 1, connects+"jobs:\n"+job("a", "connect", time.Second, "", sink))
-	p.until("probed", func() bool { return len(p.views()) == 1 })
-	// As if the process had begun before the last reload.
-	p.fleet.assigning.Lock()
-	p.fleet.text = []byte(connects + "jobs:\n" + job("b", "connect", time.Second, "", sink, "127.0.0.1:1"))
-	p.fleet.assigning.Unlock()
-	p.fleet.catchUp(context.Background(), 0)
-	p.until("working by the other", func() bool { return len(p.views()) == 2 })
 }
 
 func TestShare(t *testing.T) {

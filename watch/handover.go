@@ -3,14 +3,11 @@ package watch
 import (
 	"context"
 	"errors"
-	"net"
 	"time"
 
-	"sonde/engine"
 	"sonde/internal/kernel/socket"
 	"sonde/watch/runner"
 	"sonde/watch/takeover"
-	"sonde/watch/web"
 )
 
 // Control is the socket over which another process may take the place of this one (package takeover).
@@ -21,45 +18,19 @@ type Control struct {
 	Optional bool
 }
 
-// The limits of a takeover.
+// The limits of handing over.
 const (
 	// exportLimit is how long the heartbeats under way may take to end when connections are given up. Those that take longer are not
 	// handed over.
 	exportLimit = 10 * time.Second
-	// knownLimit is how long the new process waits for lists of targets before it asks for anything.
-	knownLimit = 10 * time.Second
-	// unclaimedLimit is for how long it remembers what was known of targets that it has not found.
-	unclaimedLimit = time.Minute
-	// unreadLimit is for how long the old one waits for requests on connections that it has accepted.
+	// unreadLimit is for how long it is waited for requests on connections that were accepted.
 	unreadLimit = time.Second
-	// historyBefore is how old points of history may be that are taken over.
-	historyBefore = 100 * 24 * time.Hour
 	// rowsPart is how many bytes of rows go into a message, more or less.
 	rowsPart = 1 << 20
 )
 
 // errGiven is what is said to who asks for something that another process does by now.
 var errGiven = errors.New("another process has taken over")
-
-// answer answers over HTTP on listeners, which it closes, until Run ends.
-func (w *Watch) answer(listeners []net.Listener) {
-	if len(listeners) == 0 {
-		return
-	}
-	all := make([]net.Listener, len(listeners))
-	for i, l := range listeners {
-		p := newPausing(l)
-		w.answering = append(w.answering, p)
-		all[i] = p
-	}
-	o := w.options.Web
-	o.Clock = w.clk
-	var b web.Backend = backend{w}
-	if w.fleet != nil {
-		b = fleetBackend{backend{w}}
-	}
-	w.part(func(ctx context.Context) error { return web.New(b, o).Serve(ctx, all...) })
-}
 
 // listenControl has other processes ask to take over from now on. follows says that the socket is that of the process we follow.
 func (w *Watch) listenControl(follows bool) error {
@@ -176,7 +147,7 @@ func (w *Watch) finishAnswers(ctx context.Context) {
 		}
 		var unread int64
 		for _, p := range w.answering {
-			unread += p.unread.Load()
+			unread += p.Unread()
 		}
 		if unread == 0 {
 			return
@@ -224,7 +195,7 @@ func (g *giver) Freeze(ctx context.Context) (*takeover.State, []int, error) {
 	s := &takeover.State{}
 	var fds []int
 	for _, p := range w.answering {
-		fd, err := p.pause() // who connects from now on waits in the backlog
+		fd, err := p.Pause() // who connects from now on waits in the backlog
 		if err != nil {
 			return nil, nil, err
 		}
@@ -276,7 +247,7 @@ func (g *giver) back() {
 		}
 	}
 	for _, p := range w.answering {
-		p.resume()
+		p.Resume()
 	}
 }
 
@@ -285,101 +256,4 @@ func (g *giver) letGo() {
 	for i := range g.moved {
 		socket.System{}.Close(g.moved[i].FD, false)
 	}
-}
-
-// takeOver applies the first configuration, and takes over from the process that listens at the control socket.
-func (w *Watch) takeOver(ctx context.Context) error {
-	if err := w.apply(w.current); err != nil {
-		return err
-	}
-	w.loading.Lock()
-	defer w.loading.Unlock()
-	select {
-	case <-w.finders.known:
-	case <-ctx.Done():
-	case <-time.After(knownLimit):
-		w.log.Warn("some lists of targets are not known yet; connections to their targets are not taken over")
-	}
-	t := &taker{watch: w}
-	c, err := takeover.Take(ctx, w.options.Control.Path, w.options.Version, t)
-	if err != nil {
-		for _, l := range w.options.Listeners {
-			l.Close()
-		}
-		return err
-	}
-	w.part(func(ctx context.Context) error {
-		c.Rest(ctx, t)
-		return w.runner.Visit(ctx, w.runner.EndLate)
-	})
-	w.part(func(ctx context.Context) error {
-		select {
-		case <-time.After(unclaimedLimit):
-			return w.runner.Visit(ctx, w.runner.DropUnclaimed)
-		case <-ctx.Done():
-			return nil
-		}
-	})
-	return nil
-}
-
-// taker is the Watch as the process that takes over.
-type taker struct {
-	watch *Watch
-	state takeover.State
-}
-
-var _ takeover.Taker = (*taker)(nil)
-
-// Rows implements takeover.Taker.
-func (t *taker) Rows(data []byte) (err error) {
-	if visitErr := t.watch.runner.Visit(t.watch.life, func() { err = t.watch.runner.TakeRows(data) }); visitErr != nil {
-		return visitErr
-	}
-	return err
-}
-
-// Ready implements takeover.Taker.
-func (t *taker) Ready(s *takeover.State, listeners []net.Listener) (err error) {
-	t.state = *s
-	t.watch.options.Listeners, err = t.watch.options.Listen(listeners)
-	return err
-}
-
-// Live implements takeover.Taker.
-func (t *taker) Live(connections []takeover.Connection) {
-	w := t.watch
-	moved := make([]runner.Moved, len(connections))
-	for i := range connections {
-		c := &connections[i]
-		moved[i] = runner.Moved{
-			Job: c.Job, Key: c.Key, Module: c.Module, Heartbeat: c.Every, Addr: c.Addr,
-			Kept: engine.Kept{FD: c.FD, Idle: c.Idle, Heartbeat: c.Heartbeat},
-		}
-	}
-	w.held = false
-	if err := w.deliverTo(w.current.config.Events); err != nil {
-		w.log.Error("changes of state are delivered nowhere", "error", err)
-	}
-	var taken int
-	_ = w.runner.Visit(w.life, func() { // else we end
-		if len(t.state.Jobs) > 0 {
-			if err := w.table.TakeJobs(t.state.Jobs); err != nil {
-				w.log.Warn("what was counted of jobs is lost", "error", err)
-			}
-		}
-		w.runner.SetLimits(limitsOf(w.current.config, w.onLoopback(), w.options.share))
-		taken = w.runner.Follow(t.state.Epoch, moved)
-	})
-	w.log.Info("taken over", "connections", taken, "released", len(moved)-taken)
-	w.answer(w.options.Listeners)
-}
-
-// Late implements takeover.Taker.
-func (t *taker) Late(data []byte) {
-	_ = t.watch.runner.Visit(t.watch.life, func() {
-		if err := t.watch.runner.TakeLate(data); err != nil {
-			t.watch.log.Warn("results of the process before are lost", "error", err)
-		}
-	})
 }

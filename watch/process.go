@@ -70,7 +70,7 @@ func (b backend) process(ctx context.Context) (*watchmetrics.Process, error) {
 		p.Ports = machine.Ports.Last - machine.Ports.First + 1 - max(machine.Ports.Reserved, 0)
 	}
 	if b.fleet != nil {
-		if err := b.fleet.addProcesses(ctx, p); err != nil {
+		if err := b.fleet.AddProcesses(ctx, p); err != nil {
 			return nil, err
 		}
 	} else if err := b.visit(ctx, func() {

@@ -21,7 +21,9 @@ import (
 
 	"sonde/internal/clock"
 	"sonde/target"
+	"sonde/watch/fleet"
 	"sonde/watch/runner"
+	"sonde/watch/takeover"
 	"sonde/watch/track"
 	"sonde/watch/web"
 )
@@ -71,9 +73,9 @@ type Watch struct {
 	life      context.Context                   // of Run
 	part      func(func(context.Context) error) // runs a part of Run, whose error ends it
 	stop      context.CancelFunc                // ends Run
-	answering []*pausing                        // the web server's listeners
+	answering []*takeover.Pausing               // the web server's listeners
 	once      *once                             // nil: it asks again and again
-	fleet     *fleet                            // has the targets; nil: the runner has them
+	fleet     *fleet.Fleet                      // has the targets; nil: the runner has them
 
 	delivery atomic.Pointer[delivery] // nil: changes are delivered nowhere
 	export   atomic.Pointer[export]   // nil: no collector is told
@@ -114,7 +116,7 @@ func New(o Options) (*Watch, error) {
 	w.start = w.clk.Wall(w.clk.Now())
 	w.turns, w.fails = newTurnLog(w.log), &failures{}
 	if o.Workers.Count > 0 {
-		w.fleet = newFleet(w)
+		w.fleet = w.newFleet()
 	}
 	first, err := w.first()
 	if err != nil {
@@ -172,7 +174,7 @@ func (w *Watch) Run(ctx context.Context) error {
 	w.ending = true
 	w.mu.Unlock()
 	running.Wait()
-	w.fleet.wait()
+	w.fleet.Wait()
 	w.loading.Lock()
 	w.finders.end()
 	w.delivery.Load().end()
@@ -206,6 +208,22 @@ func (w *Watch) begin(ctx context.Context) error {
 		w.options.Ready()
 	}
 	return nil
+}
+
+// answer answers over HTTP on listeners, which it closes, until Run ends.
+func (w *Watch) answer(listeners []net.Listener) {
+	if len(listeners) == 0 {
+		return
+	}
+	all := make([]net.Listener, len(listeners))
+	for i, l := range listeners {
+		p := takeover.NewPausing(l)
+		w.answering = append(w.answering, p)
+		all[i] = p
+	}
+	o := w.options.Web
+	o.Clock = w.clk
+	w.part(func(ctx context.Context) error { return web.New(w.backend(), o).Serve(ctx, all...) })
 }
 
 // told is called by the runner's owner with each result.

@@ -19,7 +19,6 @@ import (
 	"sonde/internal/testpeer"
 	"sonde/report"
 	"sonde/watch/track"
-	"sonde/watch/web"
 )
 
 // play is a Watch that runs until the test ends.
@@ -121,14 +120,6 @@ func (p *play) until(what string, ok func() bool) {
 			p.t.Fatalf("not %s within 20 s; the log:\n%s", what, p.log)
 		}
 	}
-}
-
-// backend is the Watch as its web server sees it.
-func (p *play) backend() web.Backend {
-	if p.fleet != nil {
-		return fleetBackend{backend{p.Watch}}
-	}
-	return backend{p.Watch}
 }
 
 // views are the targets by instance.

@@ -57,6 +57,10 @@ var layers = []layer{
 		tests: []string{"probes/..."},
 	},
 	{of: "watch/crew", may: []string{"internal/clock", "internal/workers"}},
+	// What a parent asks its workers is what the web server asks a watch.
+	{
+		of: "watch/fleet", may: slices.Concat([]string{"watch/crew", "watch/history", "watch/metrics", "watch/track", "watch/web", "internal/workers"}, bottom),
+	},
 	{of: "watch/takeover", may: bottom},
 	{of: "watch", may: slices.Concat([]string{"watch/*", "policy/...", "scan", "engine", "probes", "internal/workers"}, bottom)},
 	// What is compared does the same work by itself: no scan stands between it and the figures.

@@ -1,4 +1,4 @@
-package watch
+package takeover
 
 import (
 	"errors"
@@ -12,22 +12,23 @@ import (
 	"sonde/internal/kernel/socket"
 )
 
-// pausing is a listener that can stand still: who connects meanwhile waits in the backlog, for us or for another process that has the
-// same socket.
-type pausing struct {
+// Pausing is a listener that can stand still: who connects meanwhile waits in the backlog, for us or for another process that has the
+// same socket. Make one with [NewPausing]. Its methods are safe for concurrent use.
+type Pausing struct {
 	net.Listener
 	closed chan struct{}
 	close  sync.Once
-	unread atomic.Int64 // connections of which no byte was read
+	unread atomic.Int64
 
 	mu   sync.Mutex
-	goOn chan struct{} // closed by resume; nil: it does not stand still
+	goOn chan struct{} // closed by Resume; nil: it does not stand still
 }
 
-func newPausing(l net.Listener) *pausing { return &pausing{Listener: l, closed: make(chan struct{})} }
+// NewPausing returns one that accepts from l, which is its own from here on.
+func NewPausing(l net.Listener) *Pausing { return &Pausing{Listener: l, closed: make(chan struct{})} }
 
 // Accept implements net.Listener.
-func (p *pausing) Accept() (net.Conn, error) {
+func (p *Pausing) Accept() (net.Conn, error) {
 	for {
 		c, err := p.Listener.Accept()
 		if err == nil {
@@ -52,13 +53,13 @@ func (p *pausing) Accept() (net.Conn, error) {
 }
 
 // Close implements net.Listener.
-func (p *pausing) Close() error {
+func (p *Pausing) Close() error {
 	p.close.Do(func() { close(p.closed) })
 	return p.Listener.Close()
 }
 
-// pause accepts nobody from here on but who is being accepted, and returns the socket's descriptor, which stays the listener's.
-func (p *pausing) pause() (fd int, err error) {
+// Pause accepts nobody from here on but who is being accepted, and returns the socket's descriptor, which stays the listener's.
+func (p *Pausing) Pause() (fd int, err error) {
 	l, ok := p.Listener.(interface{ SetDeadline(time.Time) error })
 	if !ok {
 		return 0, fmt.Errorf("the listener at %v is none that can be handed over", p.Addr())
@@ -72,8 +73,8 @@ func (p *pausing) pause() (fd int, err error) {
 	return fd, l.SetDeadline(time.Unix(1, 0))
 }
 
-// resume accepts again; nothing if it does not stand still.
-func (p *pausing) resume() {
+// Resume accepts again; nothing if it does not stand still.
+func (p *Pausing) Resume() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.goOn == nil {
@@ -86,10 +87,13 @@ func (p *pausing) resume() {
 	p.goOn = nil
 }
 
+// Unread is how many connections were accepted of which no byte was read yet.
+func (p *Pausing) Unread() int64 { return p.unread.Load() }
+
 // firstRead is a connection that says when something was read of it.
 type firstRead struct {
 	net.Conn
-	of   *pausing
+	of   *Pausing
 	once sync.Once
 }
 

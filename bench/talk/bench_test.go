@@ -57,8 +57,9 @@ func TestNothingIsAllocated(t *testing.T) {
 			}
 			talk := s.talk
 			s.Close()
-			// Under the race detector a sync.Pool forgets one in four; AllocsPerRun rounds down.
-			if n := testing.AllocsPerRun(100, func() { talk.Open("example.com").Close() }); n != 0 {
+			// Under the race detector a sync.Pool forgets one in four, of three allocations at most; AllocsPerRun rounds down. Of few
+			// sessions it may forget more than a third.
+			if n := testing.AllocsPerRun(10_000, func() { talk.Open("example.com").Close() }); n != 0 {
 				t.Errorf("a session: got %v allocations, want none", n)
 			}
 		})

@@ -96,7 +96,7 @@ func (d *delivery) finish(cancel context.CancelFunc) {
 	d.keep()
 	isKept := d.spool != nil && !d.spool.isStale
 	if d.spool != nil {
-		d.tellSpool(d.spool.close())
+		d.tellSpool(d.spool.close(), 0)
 	}
 	switch left := d.Stats().Waiting; {
 	case left == 0 || d.hasHeir.Load():
@@ -138,9 +138,9 @@ func (d *delivery) keep() {
 		s.through = entries[len(entries)-1].number // whether or not it can be kept: it is delivered all the same
 	}
 	if isAnew {
-		d.tellSpool(s.rewrite(entries))
+		d.tellSpool(s.rewrite(entries), len(entries))
 	} else {
-		d.tellSpool(s.add(entries))
+		d.tellSpool(s.add(entries), len(entries))
 	}
 }
 
@@ -154,25 +154,28 @@ func (d *delivery) over(id string) {
 	isAll := len(d.waiting) == 0 || d.waiting[0].number > s.through
 	d.mu.Unlock()
 	if isAll {
-		d.tellSpool(s.empty())
+		d.tellSpool(s.empty(), 0)
 	} else {
-		d.tellSpool(s.done(id))
+		d.tellSpool(s.done(id), 1)
 	}
 }
 
-// tellSpool notes how the last write to the spool ended, and logs what is new in it.
-func (d *delivery) tellSpool(err error) {
+// tellSpool notes how the last write to the spool ended, which had so many lines, and logs what is new in it.
+func (d *delivery) tellSpool(err error, lines int) {
 	d.mu.Lock()
 	was := d.stats.SpoolError
-	d.stats.SpoolError, d.stats.Spooled = "", d.spool.size
-	if err != nil {
+	d.stats.Spooled = d.spool.size
+	switch {
+	case err != nil:
 		d.stats.SpoolError = err.Error()
+	case lines > 0: // a full disk, too, has room for an empty file
+		d.stats.SpoolError = ""
 	}
 	d.mu.Unlock()
 	switch {
 	case err != nil && was == "":
 		d.options.Log.Warn("events: the spool " + d.spool.path + " can't be written, so a crash would lose what is queued: " + err.Error())
-	case err == nil && was != "":
+	case err == nil && was != "" && lines > 0:
 		d.options.Log.Info("events: the spool " + d.spool.path + " is written again")
 	}
 }
@@ -284,7 +287,7 @@ func (d *delivery) settle(err error) (isFailed bool) {
 	switch {
 	case err != nil && was == "":
 		d.options.Log.Warn("events: " + err.Error())
-	case err == nil && was != "":
+	case err == nil && was != "" && lines > 0:
 		d.options.Log.Info("events: delivered again")
 	}
 	return isFailed

@@ -306,6 +306,31 @@ func TestFullDisk(t *testing.T) {
 	})
 }
 
+// TestFullDiskAndEmptySpool: that a file with nothing in it can be written says of a full disk nothing.
+func TestFullDiskAndEmptySpool(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := open(t, spoolIn(t), nil)
+		if err := q.spool.file.Close(); err != nil { // the first write fails, and what follows is a new file
+			t.Fatal(err)
+		}
+		q.start()
+		q.add(1, 1)
+		synctest.Wait()
+		q.receiver.want(t, 1, 1)
+		q.wantLog("can't be written", 1)
+		q.wantLog("is written again", 0)
+		if got := q.Stats(); got.SpoolError == "" || got.Spooled != 0 {
+			t.Errorf("got %+v", got)
+		}
+		q.add(2, 2)
+		synctest.Wait()
+		q.wantLog("is written again", 1)
+		if got := q.Stats(); got.SpoolError != "" {
+			t.Errorf("got %+v", got)
+		}
+	})
+}
+
 // TestDiskFullForAWhile: what could not be kept is kept as soon as there is room, though nothing new comes.
 func TestDiskFullForAWhile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -287,7 +287,7 @@ func (d *delivery) settle(err error) (isFailed bool) {
 	switch {
 	case err != nil && was == "":
 		d.options.Log.Warn("events: " + err.Error())
-	case err == nil && was != "" && lines > 0:
+	case err == nil && was != "":
 		d.options.Log.Info("events: delivered again")
 	}
 	return isFailed

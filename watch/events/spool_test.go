@@ -310,10 +310,11 @@ func TestFullDisk(t *testing.T) {
 func TestFullDiskAndEmptySpool(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := open(t, spoolIn(t), nil)
-		if err := q.spool.file.Close(); err != nil { // the first write fails, and what follows is a new file
+		q.start()
+		synctest.Wait()
+		if err := q.spool.file.Close(); err != nil { // the next write fails, and what follows is a new file
 			t.Fatal(err)
 		}
-		q.start()
 		q.add(1, 1)
 		synctest.Wait()
 		q.receiver.want(t, 1, 1)

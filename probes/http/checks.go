@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"sonde/probes"
+	"sonde/protocol/http1"
 )
 
 // DefaultBodyLimit is how many bytes of a body, decoded, a checked probe takes if Checks.BodyLimit says nothing: a body that
@@ -116,7 +117,7 @@ func (c *Checks) check() error {
 		return fmt.Errorf("compression: %q can't be undone here; give gzip, deflate or identity", c.Compression)
 	}
 	for _, f := range c.Fields {
-		if c.Compression != "" && strings.EqualFold(f.Name, "Accept-Encoding") && !accepts(strings.ToLower(f.Value), strings.ToLower(c.Compression)) {
+		if c.Compression != "" && strings.EqualFold(f.Name, "Accept-Encoding") && !accepts(f.Value, strings.ToLower(c.Compression)) {
 			return fmt.Errorf("compression: %s is not what the header Accept-Encoding asks for, %q; add it there", c.Compression, f.Value)
 		}
 	}
@@ -141,18 +142,15 @@ func (f Field) check() error {
 	return nil
 }
 
-// accepts reports whether a field Accept-Encoding allows a coding (RFC 9110 s.12.5.3). Both are in lower case.
+// accepts reports whether a field Accept-Encoding allows a coding (RFC 9110 s.12.5.3), which is in lower case.
 func accepts(field, coding string) bool {
 	others := coding == "identity"
-	for item := range strings.SplitSeq(field, ",") {
-		name, weight, _ := strings.Cut(item, ";")
-		_, digits, weighted := strings.Cut(weight, "=")
-		allowed := !weighted || strings.Trim(digits, " \t0.") != ""
-		switch strings.Trim(name, " \t") {
+	for name, weight := range http1.Preferences(field) {
+		switch name {
 		case coding:
-			return allowed
+			return weight > 0
 		case "*":
-			others = allowed
+			others = weight > 0
 		}
 	}
 	return others

@@ -8,9 +8,8 @@ package metrics
 
 import (
 	"io"
-	"strconv"
-	"strings"
 
+	"sonde/protocol/http1"
 	"sonde/watch/track"
 )
 
@@ -35,15 +34,8 @@ func (f Format) ContentType() string {
 // Negotiate chooses the format for a request with this Accept header (RFC 9110 s.12.5.1): Text, unless OpenMetrics is preferred.
 func Negotiate(accept string) Format {
 	open, text := 0.0, 0.0
-	for part := range strings.SplitSeq(accept, ",") {
-		media, parameters, _ := strings.Cut(part, ";")
-		weight := 1.0
-		for p := range strings.SplitSeq(parameters, ";") {
-			if q, ok := strings.CutPrefix(strings.TrimSpace(p), "q="); ok {
-				weight, _ = strconv.ParseFloat(q, 64) // 0, not acceptable, for what is no number
-			}
-		}
-		switch strings.ToLower(strings.TrimSpace(media)) {
+	for media, weight := range http1.Preferences(accept) {
+		switch media {
 		case "application/openmetrics-text":
 			open = max(open, weight)
 		case "text/plain", "text/*", "*/*":

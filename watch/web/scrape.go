@@ -14,6 +14,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"sonde/protocol/http1"
 	"sonde/watch/metrics"
 )
 
@@ -207,11 +208,9 @@ func (s *Server) metrics(w http.ResponseWriter, r *http.Request) {
 
 // takesGzip reports whether a header Accept-Encoding names gzip, and not to refuse it (RFC 9110 s.12.5.3).
 func takesGzip(accept []string) bool {
-	for coding := range strings.SplitSeq(strings.Join(accept, ","), ",") {
-		name, weight, _ := strings.Cut(coding, ";")
-		if strings.EqualFold(strings.TrimSpace(name), "gzip") {
-			_, q, _ := strings.Cut(weight, "=")
-			return strings.Trim(q, " 0.") != "" || strings.TrimSpace(q) == ""
+	for coding, weight := range http1.Preferences(strings.Join(accept, ",")) {
+		if coding == "gzip" {
+			return weight > 0
 		}
 	}
 	return false

@@ -1,14 +1,11 @@
 package compare
 
 import (
-	"bytes"
 	"encoding/json"
-	"os"
-	"reflect"
 	"strings"
 	"testing"
 
-	"github.com/santhosh-tekuri/jsonschema/v6"
+	"sonde/internal/testschema"
 )
 
 const (
@@ -16,32 +13,19 @@ const (
 	docsFile   = "../../docs/bench-json.md"
 )
 
-func schema(t *testing.T) *jsonschema.Schema {
-	t.Helper()
-	s, err := jsonschema.NewCompiler().Compile(schemaFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
-}
-
-// instance is r as the validator wants it.
-func instance(t *testing.T, r *Report) map[string]any {
+// written is r as JSON.
+func written(t *testing.T, r *Report) []byte {
 	t.Helper()
 	data, err := json.Marshal(r)
 	if err != nil {
 		t.Fatal(err)
 	}
-	v, err := jsonschema.UnmarshalJSON(bytes.NewReader(data))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return v.(map[string]any)
+	return data
 }
 
 // TestSchema: a report of real runs keeps to the schema that is published, and the schema is no empty promise.
 func TestSchema(t *testing.T) {
-	s := schema(t)
+	s := testschema.Load(t, schemaFile)
 	c := small()
 	c.Workloads, c.Transports, c.Rounds = nil, []string{"loop", "gnet"}, 1 // gnet has no TLS
 	r := run(t, t.Context(), c)
@@ -49,13 +33,13 @@ func TestSchema(t *testing.T) {
 		Transport: "loop", Failed: map[string]int{"io-timeout": 2}, Runs: []RunResult{{Round: 1, Error: "died"}, {Round: 2, Stopped: true, Figures: figures(1, Unknown)}},
 	}}}}}
 	for name, r := range map[string]*Report{"all": r, "stopped": stopped, "nothing": {Format: Format}} {
-		if err := s.Validate(instance(t, r)); err != nil {
+		if err := s.Validate(testschema.Instance(t, written(t, r))); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 	first := func(m map[string]any, key string) map[string]any { return m[key].([]any)[0].(map[string]any) }
 	row := func(m map[string]any) map[string]any { return first(first(m, "workloads"), "transports") }
-	for name, spoil := range map[string]func(m map[string]any){
+	testschema.Refuses(t, s, written(t, r), map[string]func(m map[string]any){
 		"another format":      func(m map[string]any) { m["format"] = json.Number("2") },
 		"a key too many":      func(m map[string]any) { m["extra"] = true },
 		"another workload":    func(m map[string]any) { first(m, "workloads")["workload"] = "scan" },
@@ -65,40 +49,16 @@ func TestSchema(t *testing.T) {
 		"a count as text":     func(m map[string]any) { first(row(m), "runs")["operations"] = "7" },
 		"no histogram":        func(m map[string]any) { first(row(m), "runs")["latency_us"] = map[string]any{} },
 		"a machine with less": func(m map[string]any) { delete(m["machine"].(map[string]any), "cpus") },
-	} {
-		m := instance(t, r)
-		if spoil(m); s.Validate(m) == nil {
-			t.Errorf("%s: the schema takes it", name)
-		}
-	}
+	})
 }
 
 // TestDocsAreComplete: the page for users names every key, and the schema has all of them.
 func TestDocsAreComplete(t *testing.T) {
-	page, err := os.ReadFile(docsFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, section, ok := strings.Cut(string(page), "# What `sonde bench compare --json` writes\n")
+	_, section, ok := strings.Cut(testschema.Read(t, docsFile), "# What `sonde bench compare --json` writes\n")
 	if !ok {
 		t.Fatalf("%s has no section of compare", docsFile)
 	}
-	published, err := os.ReadFile(schemaFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, v := range []any{Report{}, Section{}, Row{}, RunResult{}, Figures{}} {
-		for _, field := range reflect.VisibleFields(reflect.TypeOf(v)) {
-			key, _, _ := strings.Cut(field.Tag.Get("json"), ",")
-			if key == "" {
-				continue // not exported
-			}
-			if !strings.Contains(section, "`"+key+"`") {
-				t.Errorf("%s does not explain `%s`", docsFile, key)
-			}
-			if !strings.Contains(string(published), `"`+key+`": `) {
-				t.Errorf("%s has no %q", schemaFile, key)
-			}
-		}
-	}
+	keys := testschema.Keys(Report{}, Section{}, Row{}, RunResult{}, Figures{})
+	testschema.Explained(t, section, keys...)
+	testschema.Has(t, schemaFile, keys...)
 }

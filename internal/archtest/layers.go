@@ -122,7 +122,7 @@ var layers = []layer{
 // testSupport are the packages that exist for tests. Any test may import them; of other code only what layers allows,
 // which is serve's use of testpeer, and that of testcert by testpeer and testserver.
 var testSupport = []string{
-	"internal/archtest", "internal/simkernel/...", "internal/testcert", "internal/testlag", "internal/testlog", "internal/testnet", "internal/testpeer/...", "internal/testserver/...",
+	"internal/archtest", "internal/simkernel/...", "internal/testcert", "internal/testlag", "internal/testlog", "internal/testnet", "internal/testpeer/...", "internal/testschema", "internal/testserver/...",
 	"protocol/protocoltest", "probes/probetest", "bench/result/resulttest",
 }
 
@@ -146,7 +146,7 @@ var libraries = []library{
 	{"github.com/prometheus/common", nil, true},
 	{"github.com/prometheus/exporter-toolkit", []string{"watch/web"}, false},
 	{"github.com/aclements/go-moremath", []string{"bench/baseline"}, false},
-	{"github.com/santhosh-tekuri/jsonschema/v6", nil, true},
+	{"github.com/santhosh-tekuri/jsonschema/v6", []string{"internal/testschema"}, true},
 	{"github.com/cloudwego/netpoll", []string{"bench/transport/netpoll"}, false},
 	{"github.com/urfave/cli/v2", []string{"cmd/..."}, false},
 	{"github.com/HdrHistogram/hdrhistogram-go", []string{"internal/histogram"}, false},

@@ -14,23 +14,14 @@ import (
 	"github.com/goccy/go-yaml"
 	"github.com/google/go-cmp/cmp"
 	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"sonde/internal/testschema"
 )
 
 const (
 	schemaFile = "../../docs/watch.schema.json"
 	docsFile   = "../../docs/watch-config.md"
 )
-
-func schema(t *testing.T) *jsonschema.Schema {
-	t.Helper()
-	c := jsonschema.NewCompiler()
-	c.AssertFormat()
-	s, err := c.Compile(schemaFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
-}
 
 // validate holds a file against the schema, as an editor does.
 func validate(t *testing.T, s *jsonschema.Schema, data []byte) error {
@@ -39,16 +30,12 @@ func validate(t *testing.T, s *jsonschema.Schema, data []byte) error {
 	if err != nil {
 		t.Fatalf("%v\n%s", err, data)
 	}
-	v, err := jsonschema.UnmarshalJSON(bytes.NewReader(asJSON))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s.Validate(v)
+	return s.Validate(testschema.Instance(t, asJSON))
 }
 
 // TestSchemaTakes what the loader takes.
 func TestSchemaTakes(t *testing.T) {
-	s := schema(t)
+	s := testschema.Load(t, schemaFile)
 	files, _ := filepath.Glob("testdata/good/*.yml")
 	examples, _ := filepath.Glob("../../examples/watch/*.yml")
 	if len(files) == 0 || len(examples) == 0 {
@@ -101,7 +88,7 @@ var wrong = []string{
 
 // TestSchemaRefuses what the loader refuses for its shape.
 func TestSchemaRefuses(t *testing.T) {
-	s := schema(t)
+	s := testschema.Load(t, schemaFile)
 	for _, text := range wrong {
 		if _, err := Parse("f.yml", []byte(text)); err == nil {
 			t.Errorf("the loader takes %s", text)
@@ -124,11 +111,7 @@ func TestSchemaRefuses(t *testing.T) {
 		if err != nil {
 			continue // a key comes twice
 		}
-		v, err := jsonschema.UnmarshalJSON(bytes.NewReader(asJSON))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if s.Validate(v) == nil {
+		if s.Validate(testschema.Instance(t, asJSON)) == nil {
 			t.Errorf("the schema takes %s", file)
 		}
 	}
@@ -136,21 +119,14 @@ func TestSchemaRefuses(t *testing.T) {
 
 // TestSchemaHasAllKeys: what the loader knows is in the schema, and the other way round, and the page explains it.
 func TestSchemaHasAllKeys(t *testing.T) {
-	data, err := os.ReadFile(schemaFile)
-	if err != nil {
-		t.Fatal(err)
-	}
 	var published struct {
 		Properties map[string]any `json:"properties"`
 		Defs       map[string]any `json:"$defs"`
 	}
-	if err := json.Unmarshal(data, &published); err != nil {
+	if err := json.Unmarshal([]byte(testschema.Read(t, schemaFile)), &published); err != nil {
 		t.Fatal(err)
 	}
-	page, err := os.ReadFile(docsFile)
-	if err != nil {
-		t.Fatal(err)
-	}
+	page := testschema.Read(t, docsFile)
 	// keys are the properties of an object of the schema.
 	keys := func(v any) []string {
 		m, _ := v.(map[string]any)
@@ -174,7 +150,7 @@ func TestSchemaHasAllKeys(t *testing.T) {
 			if slices.Contains(theirs, name) && !fields(typ)[key].unsupported {
 				continue // blackbox_exporter's page explains it
 			}
-			if !strings.Contains(string(page), "`"+key+"`") {
+			if !strings.Contains(page, "`"+key+"`") {
 				t.Errorf("%s does not explain %s of %s", docsFile, key, name)
 			}
 		}
@@ -200,16 +176,12 @@ func TestSchemaHasAllKeys(t *testing.T) {
 
 // TestSchemaDefaults: what the schema calls a default is one: written out, it changes nothing.
 func TestSchemaDefaults(t *testing.T) {
-	data, err := os.ReadFile(schemaFile)
-	if err != nil {
-		t.Fatal(err)
-	}
 	var published struct {
 		Defs map[string]struct {
 			Properties map[string]json.RawMessage `json:"properties"`
 		} `json:"$defs"`
 	}
-	if err := json.Unmarshal(data, &published); err != nil {
+	if err := json.Unmarshal([]byte(testschema.Read(t, schemaFile)), &published); err != nil {
 		t.Fatal(err)
 	}
 	files := map[string]string{

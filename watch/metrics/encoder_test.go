@@ -68,96 +68,118 @@ func random(rng *rand.Rand) *track.Result {
 	return r
 }
 
+// chance is a table of targets with random outcomes, and what they were.
+type chance struct {
+	table      *track.Table
+	last, good []*track.Result // by target; nil: none
+	probed     int
+	connects   time.Duration // of all of them
+}
+
+func newChance(targets int) *chance {
+	rng := rand.New(rand.NewPCG(7, 7))
+	c := &chance{table: track.New(start, 2), last: make([]*track.Result, targets), good: make([]*track.Result, targets)}
+	for i := range targets {
+		id := c.table.Add(&track.Target{Job: fmt.Sprint("job ", i%3), Instance: fmt.Sprint(i), Module: "m"})
+		for range rng.IntN(6) {
+			r := random(rng)
+			c.table.Record(id, r, 0)
+			c.last[i] = r
+			c.probed++
+			c.connects += max(r.Timing.Connect, 0)
+			if r.Status == report.Success {
+				c.good[i] = r
+			}
+		}
+	}
+	return c
+}
+
 // TestNumbersArrive has random outcomes written, read by Prometheus' own parser, and be what they were.
 func TestNumbersArrive(t *testing.T) {
 	const targets = 300
-	rng := rand.New(rand.NewPCG(7, 7))
-	table := track.New(start, 2)
-	last, good := make([]*track.Result, targets), make([]*track.Result, targets)
-	probed, sum := 0, time.Duration(0)
-	for i := range targets {
-		id := table.Add(&track.Target{Job: fmt.Sprint("job ", i%3), Instance: fmt.Sprint(i), Module: "m"})
-		for range rng.IntN(6) {
-			r := random(rng)
-			table.Record(id, r, 0)
-			last[i] = r
-			probed++
-			sum += max(r.Timing.Connect, 0)
-			if r.Status == report.Success {
-				good[i] = r
+	c := newChance(targets)
+	families := parse(t, write(t, Text, copyOf(c.table, 0), nil))
+	type key struct{ family, instance, label string }
+	values := make(map[key]float64)
+	for name, f := range families {
+		for _, m := range f.GetMetric() {
+			instance := labelOf(m, "instance")
+			for _, l := range m.GetLabel() {
+				values[key{name, instance, l.GetName() + "=" + l.GetValue()}] = m.GetGauge().GetValue()
 			}
 		}
 	}
-	families := parse(t, write(t, Text, copyOf(table, 0), nil))
-	value := func(family string, i int, more ...string) (float64, bool) {
-		for _, m := range families[family].GetMetric() {
-			if labelOf(m, "instance") == fmt.Sprint(i) && (more == nil || labelOf(m, more[0]) == more[1]) {
-				return m.GetGauge().GetValue(), true
+	for i, r := range c.last {
+		c.check(i, func(present bool, want float64, family, label string) {
+			t.Helper()
+			if label == "" {
+				label = "module=m"
 			}
-		}
-		return 0, false
+			if got, ok := values[key{family, fmt.Sprint(i), label}]; ok != present || ok && math.Abs(got-want) > 1e-15*math.Abs(want) {
+				t.Errorf("target %d, %s %s: got %v, %v; want %v, %v of %+v", i, family, label, got, ok, want, present, r)
+			}
+		})
 	}
-	expect := func(i int, present bool, want float64, family string, more ...string) {
-		t.Helper()
-		if got, ok := value(family, i, more...); ok != present || ok && math.Abs(got-want) > 1e-15*math.Abs(want) {
-			t.Errorf("target %d, %s %v: got %v, %v; want %v, %v of %+v", i, family, more, got, ok, want, present, last[i])
-		}
+	c.checkSums(t, families)
+}
+
+// check expects what is to be said of target i.
+func (c *chance) check(i int, expect func(present bool, want float64, family, label string)) {
+	one := map[bool]float64{true: 1}
+	r := c.last[i]
+	if r == nil {
+		expect(false, 0, "probe_success", "")
+		return
 	}
-	for i, r := range last {
-		if r == nil {
-			expect(i, false, 0, "probe_success")
-			continue
-		}
-		succeeded := 0.0
-		if r.Status == report.Success {
-			succeeded = 1
-		}
-		expect(i, true, succeeded, "probe_success")
-		expect(i, true, (max(r.Timing.DNS, 0) + max(r.Timing.Total, 0)).Seconds(), "probe_duration_seconds")
-		expect(i, true, r.Late.Seconds(), "probe_late_seconds")
-		expect(i, r.Timing.DNS >= 0, r.Timing.DNS.Seconds(), "probe_dns_lookup_time_seconds")
-		expect(i, r.Timing.Connect >= 0, r.Timing.Connect.Seconds(), "probe_phase_last_seconds", "phase", "connect")
-		expect(i, r.Timing.TLS >= 0, r.Timing.TLS.Seconds(), "probe_phase_last_seconds", "phase", "tls")
-		expect(i, r.Status != report.Success, 1, "probe_failure_info", "reason", r.Status.String())
-		shown := r
-		if r.Figures == nil && good[i] != nil {
-			shown = good[i]
-		}
-		if shown.Figures == nil {
-			expect(i, false, 0, "probe_stale")
-			expect(i, false, 0, "probe_http_status_code")
-			continue
-		}
-		stale := 0.0
-		if shown != r {
-			stale = 1
-		}
-		expect(i, true, stale, "probe_stale")
-		expect(i, true, float64(shown.Figures.HTTP.StatusCode), "probe_http_status_code")
-		expect(i, true, float64(shown.Figures.HTTP.ContentLength), "probe_http_content_length")
-		expect(i, true, float64(shown.Figures.HTTP.BodyLength), "probe_http_uncompressed_body_length")
+	expect(true, one[r.Status == report.Success], "probe_success", "")
+	expect(true, (max(r.Timing.DNS, 0) + max(r.Timing.Total, 0)).Seconds(), "probe_duration_seconds", "")
+	expect(true, r.Late.Seconds(), "probe_late_seconds", "")
+	expect(r.Timing.DNS >= 0, r.Timing.DNS.Seconds(), "probe_dns_lookup_time_seconds", "")
+	expect(r.Timing.Connect >= 0, r.Timing.Connect.Seconds(), "probe_phase_last_seconds", "phase=connect")
+	expect(r.Timing.TLS >= 0, r.Timing.TLS.Seconds(), "probe_phase_last_seconds", "phase=tls")
+	expect(r.Status != report.Success, 1, "probe_failure_info", "reason="+r.Status.String())
+	shown := r
+	if r.Figures == nil && c.good[i] != nil {
+		shown = c.good[i]
 	}
-	counted, total, seconds := 0.0, 0.0, 0.0
+	if shown.Figures == nil {
+		expect(false, 0, "probe_stale", "")
+		expect(false, 0, "probe_http_status_code", "")
+		return
+	}
+	h := shown.Figures.HTTP
+	expect(true, one[shown != r], "probe_stale", "")
+	expect(true, float64(h.StatusCode), "probe_http_status_code", "")
+	expect(true, float64(h.ContentLength), "probe_http_content_length", "")
+	expect(true, float64(h.BodyLength), "probe_http_uncompressed_body_length", "")
+}
+
+// checkSums holds what is said of jobs against all outcomes together.
+func (c *chance) checkSums(t *testing.T, families map[string]*dto.MetricFamily) {
+	counted, turns, seconds, targets := 0.0, 0.0, 0.0, 0.0
 	for _, m := range families["sonde_probes_total"].GetMetric() {
 		counted += m.GetCounter().GetValue()
 	}
 	for _, m := range families["probe_phase_duration_seconds"].GetMetric() {
-		if labelOf(m, "phase") == "late" {
-			total += float64(m.GetHistogram().GetSampleCount())
-		}
-		if labelOf(m, "phase") == "connect" {
+		switch labelOf(m, "phase") {
+		case "late":
+			turns += float64(m.GetHistogram().GetSampleCount())
+		case "connect":
 			seconds += m.GetHistogram().GetSampleSum()
 		}
 	}
-	if counted != float64(probed) || total != float64(probed) || math.Abs(seconds-sum.Seconds()) > 1e-6 {
-		t.Errorf("%v outcomes by status, %v turns, connects of %v s; want %d and %v", counted, total, seconds, probed, sum)
+	if n := float64(c.probed); counted != n || turns != n || math.Abs(seconds-c.connects.Seconds()) > 1e-6 {
+		t.Errorf("%v outcomes by status, %v turns, connects of %v s; want %v and %v", counted, turns, seconds, n, c.connects)
 	}
-	states := map[string]float64{}
 	for _, m := range families["sonde_targets"].GetMetric() {
-		states[labelOf(m, "state")] += m.GetGauge().GetValue()
+		switch labelOf(m, "state") {
+		case flap.Up.String(), flap.Down.String(), flap.Unknown.String():
+			targets += m.GetGauge().GetValue()
+		}
 	}
-	if n := states[flap.Up.String()] + states[flap.Down.String()] + states[flap.Unknown.String()]; n != targets {
-		t.Errorf("%v targets by state, want %d", n, targets)
+	if targets != float64(len(c.last)) {
+		t.Errorf("%v targets by state, want %d", targets, len(c.last))
 	}
 }
 

@@ -73,10 +73,7 @@ func names(t *testing.T, kind testpeer.Kind, n int) []string {
 func TestFleet(t *testing.T) {
 	sink, redis := peer(t, testpeer.Sink), peer(t, testpeer.Redis)
 	const every = 100 * time.Millisecond
-	var refused []string
-	for port := range 40 {
-		refused = append(refused, fmt.Sprintf("127.0.0.1:%d", port+1))
-	}
+	refused := names(t, testpeer.Refuse, 40)
 	kept := job("kept", "ping", 0, "mode: keep\n    heartbeat: 200ms", redis)
 	probed := job("a", "connect", every, "", append(refused, sink)...)
 	p := startIn(t, 3, connects+"jobs:\n"+probed+kept)

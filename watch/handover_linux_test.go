@@ -225,7 +225,7 @@ func TestTakeover(t *testing.T) {
 		if err != nil {
 			t.Errorf("the old one ended with %v", err)
 		}
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatalf("the old one goes on; its log:\n%s\nand the other's:\n%s", a.log, b.log)
 	}
 	if !a.Given() {
@@ -267,11 +267,12 @@ func (m *member) checkTurns(at string) {
 	// Those that a busy machine was late for are counted as such.
 	skipped := v.Counts().Skipped
 	turns := int((moments[len(moments)-1].Sub(moments[0])+handedEvery/2)/handedEvery) + 1
-	if n := len(moments) + int(skipped[track.SkipMissed]+skipped[track.SkipOverlap]); n < turns || uint32(len(moments)) != v.Counts().Probes {
+	n := len(moments) + int(skipped[track.SkipMissed]+skipped[track.SkipOverlap])
+	if n < turns || uint32(len(moments)) != v.Counts().Probes {
 		m.t.Errorf("%s: %d probes, %d points and %v skipped in %d turns: %v", at, v.Counts().Probes, len(moments), skipped, turns, moments)
 	}
 	for i, at := range moments[1:] {
-		if at.Sub(moments[i]) < handedEvery/4 {
+		if at.Sub(moments[i]) < handedEvery/4 && n > turns { // else one was late, and the next was not
 			m.t.Errorf("a turn was taken twice: %v", moments)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"sonde/report"
 	"sonde/watch/track"
@@ -38,7 +39,7 @@ func TestTakeoverLate(t *testing.T) {
 	}()
 	slow := l.Addr().String()
 	r := newRelay(t, connects+"jobs:\n"+job("slow", "ping", handedEvery, "", slow))
-	a := r.run(false, func(o *Options) { o.Drain = 0 }) // the default
+	a := r.run(false, func(o *Options) { o.Drain = time.Minute })
 	a.until("asked", func() bool { return accepted.Load() == 1 })
 	b := r.run(true, nil)
 	b.until("waiting for the answer", func() bool {
@@ -56,9 +57,10 @@ func TestTakeoverLate(t *testing.T) {
 		v := b.views()[slow]
 		return v.Counts().Probes >= 2 && v.Status() == report.Success
 	})
+	before := accepted.Load()
 	v := b.views()[slow]
-	if n := accepted.Load(); int64(v.Counts().Probes) > n || int64(v.Counts().Probes) < n-1 {
-		t.Errorf("%d probes are known, %d were made", v.Counts().Probes, n)
+	if n, after := int64(v.Counts().Probes), accepted.Load(); n > after || n < before-1 {
+		t.Errorf("%d probes are known, %d to %d were made", n, before, after)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"sonde/watch/web"
@@ -94,6 +95,26 @@ func TestProbeAbandoned(t *testing.T) {
 		t.Errorf("the backend is told to give up: %v", err)
 	}
 	<-over
+}
+
+// TestProbeLate has a probe end by its timeout on a machine that is late to say so: who asked is told.
+func TestProbeLate(t *testing.T) {
+	f := newFake(t, 0)
+	synctest.Test(t, func(t *testing.T) {
+		f.probe = func(r *web.ProbeRequest) (*web.ProbeAnswer, error) {
+			return &web.ProbeAnswer{Metrics: []byte("probe_success 0\n")}, nil
+		}
+		f.probing = func(ctx context.Context) {
+			select {
+			case <-time.After(5*time.Second + 3*time.Second): // of the module, and late
+			case <-ctx.Done():
+				t.Error("given up on")
+			}
+		}
+		if w := ask(handler(f, web.Options{}), "GET", "/probe?target=a"); w.Code != 200 || w.Body.String() != "probe_success 0\n" {
+			t.Errorf("got %d, %q", w.Code, w.Body)
+		}
+	})
 }
 
 type targetsAnswer struct {

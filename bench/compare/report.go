@@ -95,8 +95,8 @@ type Figures struct {
 	// Goroutines and Threads are the most that were seen.
 	Goroutines float64 `json:"goroutines"`
 	Threads    float64 `json:"threads"`
-	// CPUPerOperation is user and system time of the process over all operations, in microseconds; for hold what was used while
-	// all stood, over the pings of that time.
+	// CPUPerOperation is user and system time of the process over all operations, in microseconds, if any ended well; for hold what
+	// was used while all stood, over the pings of that time.
 	CPUPerOperation float64 `json:"cpu_us_per_operation"`
 	// P50, P99 and P999 are latencies, in microseconds.
 	P50  float64 `json:"p50_us"`
@@ -133,7 +133,7 @@ func figuresOf(w transport.Workload, inFlight int, r *transport.Result) *Figures
 		if r.Wall > 0 {
 			f.Rate = float64(r.Operations) / r.Wall.Seconds()
 		}
-		if n := r.Operations + r.FailedOperations(); n > 0 {
+		if n := r.Operations + r.FailedOperations(); r.Operations > 0 {
 			f.CPUPerOperation = us(r.CPU) / float64(n)
 		}
 		return f

@@ -103,6 +103,9 @@ func TestFiguresOf(t *testing.T) {
 	if diff := cmp.Diff(want, figuresOf(transport.Hold, 50, &result)); diff != "" {
 		t.Errorf("of hold (-want +got):\n%s", diff)
 	}
+	if got := figuresOf(transport.TLS, 50, &transport.Result{Failed: map[string]int{"io-timeout": 100}, Wall: time.Second, CPU: time.Second}); got.CPUPerOperation != Unknown {
+		t.Errorf("got %v us an operation where none ended well, want none", got.CPUPerOperation)
+	}
 	if got := figuresOf(transport.Hold, 50, &transport.Result{Threads: usage.Unknown}); got.P50 != Unknown || got.MemoryPerConnection != Unknown {
 		t.Errorf("got %+v of nothing, want unknown", got)
 	}

@@ -149,6 +149,16 @@ func TestHoldNotKnown(t *testing.T) {
 	}
 }
 
+// TestNothingAnswered: where there is no line of time there is no place for one.
+func TestNothingAnswered(t *testing.T) {
+	r := empty(result.Request)
+	r.Total.Intervals = []result.Interval{{Index: 0, Opened: 1}, {Index: 1, Opened: 1}, {Index: 2, Opened: 1}}
+	r.Total.Failures.Add(result.Failure{Status: "connection-refused", Count: 3})
+	if got := text(t, r, report.Style{}); strings.Contains(got, "\n\n\n") {
+		t.Errorf("two blank lines together:\n%s", got)
+	}
+}
+
 // writer counts the calls and fails.
 type writer struct{ calls int }
 

@@ -23,11 +23,23 @@ func (p *page) rates() {
 		return
 	}
 	operations, opened := p.perSecond(func(i *result.Interval) uint64 { return i.Operations }), p.perSecond(func(i *result.Interval) uint64 { return i.Opened })
-	p.End()
-	if p.r.Kind == result.Hold {
-		p.spark("OPENED", opened)
+	if p.r.Kind != result.Hold {
+		opened = nil
 	}
+	if most(operations) == 0 && most(opened) == 0 {
+		return
+	}
+	p.End()
+	p.spark("OPENED", opened)
 	p.spark("OVER TIME", operations)
+}
+
+// most is the greatest of the values, none of which is below zero.
+func most(values []float64) (greatest float64) {
+	for _, v := range values {
+		greatest = max(greatest, v)
+	}
+	return greatest
 }
 
 // perSecond is a count of each second of the load, a few seconds together if there are more than columns.
@@ -49,10 +61,7 @@ func (p *page) perSecond(of func(*result.Interval) uint64) []float64 {
 }
 
 func (p *page) spark(title string, values []float64) {
-	most := 0.0
-	for _, v := range values {
-		most = max(most, v)
-	}
+	most := most(values)
 	if most == 0 {
 		return
 	}

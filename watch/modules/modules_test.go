@@ -112,7 +112,7 @@ func TestAsks(t *testing.T) {
 		{"tcp prober", `prober: tcp`, testpeer.Sink, "", "success"},
 		{"query_response", `prober: tcp, tcp: {query_response: [{send: hi}, {expect: "^h(.)"}]}`, testpeer.Echo, "", "success"},
 		{"expect_bytes", `prober: tcp, tcp: {query_response: [{send: hi}, {expect_bytes: "hi\n"}]}`, testpeer.Echo, "", "success"},
-		{"expects something else", `prober: tcp, timeout: 100ms, tcp: {query_response: [{send: hi}, {expect: "^x"}]}`, testpeer.Echo, "", "io-timeout"},
+		{"expects something else", `prober: tcp, timeout: 500ms, tcp: {query_response: [{send: hi}, {expect: "^x"}]}`, testpeer.Echo, "", "io-timeout"},
 		{"starttls", `prober: tcp, tcp: {` + smtp + `, tls_config: {insecure_skip_verify: true}}`, testpeer.StartTLSSMTP, "", "success"},
 		{"starttls, nobody trusted", `prober: tcp, tcp: {` + smtp + `}`, testpeer.StartTLSSMTP, "", "certificate-error"},
 		{"starttls, its authority trusted", `prober: tcp, tcp: {` + smtp + `, tls_config: {ca_file: ` + ca + `, server_name: sonde.test}}`, testpeer.StartTLSSMTP, "", "success"},
@@ -157,5 +157,5 @@ func limit(m *modules.Module) time.Duration {
 	if m.Timeout > 0 {
 		return m.Timeout
 	}
-	return 20 * time.Second
+	return time.Minute
 }

@@ -67,7 +67,7 @@ type Exporter struct {
 	queue     chan Probe
 	lost      atomic.Uint64 // probes that were wanted and are in no trace
 
-	linger, interval time.Duration
+	linger, interval, flushLimit time.Duration
 }
 
 // New returns an Exporter of which nothing goes out before Run. An error says what is wrong with the settings or with the environment;
@@ -75,7 +75,7 @@ type Exporter struct {
 func New(o Options) (*Exporter, error) {
 	e := &Exporter{
 		settings: o.Settings, read: o.Read, clk: o.Clock, log: o.Log, version: o.Version, sampler: newSampler(o.Settings.Sample),
-		linger: linger, interval: interval,
+		linger: linger, interval: interval, flushLimit: flushLimit,
 	}
 	if e.log == nil {
 		e.log = slog.New(slog.DiscardHandler)
@@ -121,7 +121,7 @@ func resourceOf(version string) (*resourcepb.Resource, error) {
 func (e *Exporter) Run(ctx context.Context) {
 	sending, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
-	context.AfterFunc(ctx, func() { time.AfterFunc(flushLimit, stop) })
+	context.AfterFunc(ctx, func() { time.AfterFunc(e.flushLimit, stop) })
 	var parts sync.WaitGroup
 	if e.settings.Traces {
 		parts.Go(func() { e.sendTraces(ctx, sending) })

@@ -11,10 +11,12 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/protobuf/encoding/protowire"
 
+	"sonde/internal/testpeer"
 	"sonde/report"
 	"sonde/watch/config"
 	"sonde/watch/track"
@@ -165,9 +167,8 @@ func TestRefused(t *testing.T) {
 
 // TestNobodyThere: nothing blocks and memory is bounded while no collector answers.
 func TestNobodyThere(t *testing.T) {
-	gone := httptest.NewServer(nil)
-	gone.Close()
-	e, log := exporter(t, strings.Replace(gone.URL, "//", "//user:word@", 1), Options{Settings: all})
+	gone := testpeer.New(t, testpeer.Refuse, testpeer.Options{}).Addr()
+	e, log := exporter(t, fmt.Sprint("http://user:word@", gone), Options{Settings: all})
 	for id := range uint32(queueLength + 100) {
 		e.Add(probe(id))
 	}
@@ -193,7 +194,7 @@ func TestDeafCollector(t *testing.T) {
 	defer rc.Close()
 	defer close(release)
 	e, _ := exporter(t, rc.URL, Options{Settings: all})
-	e.collector.client.Timeout = 0 // so that it is the end's own limit that holds
+	e.collector.client.Timeout, e.flushLimit = 0, 10*time.Millisecond // so that it is the end's own limit that holds
 	end := run(t, e)
 	e.Add(probe(1))
 	end() // else the test ends by its limit

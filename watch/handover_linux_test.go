@@ -10,12 +10,12 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"sonde/internal/testlog"
 	"sonde/internal/testpeer"
+	"sonde/internal/testpeer/steady"
 	"sonde/report"
 	"sonde/watch/takeover"
 	"sonde/watch/track"
@@ -95,51 +95,6 @@ func (r *relay) run(takes bool, change func(*Options)) *member {
 	return m
 }
 
-// peers answer what they are asked as Redis does, and never close a connection.
-type peers struct {
-	addrs    []string
-	accepted atomic.Int64
-	lost     atomic.Int64 // connections that ended
-}
-
-func startPeers(t *testing.T, n int) *peers {
-	t.Helper()
-	p := &peers{}
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { l.Close() })
-		p.addrs = append(p.addrs, l.Addr().String())
-		go func() {
-			for {
-				c, err := l.Accept()
-				if err != nil {
-					return
-				}
-				p.accepted.Add(1)
-				go p.answer(c)
-			}
-		}()
-	}
-	return p
-}
-
-func (p *peers) answer(c net.Conn) {
-	defer c.Close()
-	b := make([]byte, 4096)
-	for {
-		if _, err := c.Read(b); err != nil {
-			p.lost.Add(1)
-			return
-		}
-		if _, err := io.WriteString(c, "+PONG\r\n"); err != nil {
-			return
-		}
-	}
-}
-
 // kept counts the connections that stand, and those that were dropped.
 func (m *member) kept() (up, drops int) {
 	for _, v := range m.views() {
@@ -178,8 +133,8 @@ const (
 )
 
 // handed is a configuration by which connections to peers are kept, and others probed.
-func handed(p *peers, sinks []string) string {
-	return connects + "jobs:\n" + job("kept", "ping", 0, "mode: keep\n    heartbeat: 100ms", p.addrs...) + job("probed", "connect", handedEvery, "", sinks...)
+func handed(p *steady.Peers, sinks []string) string {
+	return connects + "jobs:\n" + job("kept", "ping", 0, "mode: keep\n    heartbeat: 100ms", p.Addrs...) + job("probed", "connect", handedEvery, "", sinks...)
 }
 
 func sinks(t *testing.T, n int) []string {
@@ -199,12 +154,12 @@ func (m *member) standing(n int) {
 // TestTakeover hands over in the middle of it all: the connections stay, no turn is lost or taken twice, what was known is known, and
 // who asks over HTTP is answered throughout.
 func TestTakeover(t *testing.T) {
-	p, s := startPeers(t, handedPeers), sinks(t, 20)
+	p, s := steady.Start(t, handedPeers), sinks(t, 20)
 	r := newRelay(t, handed(p, s))
 	a := r.run(false, nil)
 	a.standing(handedPeers)
 	a.until("probed", func() bool { return a.probes("probed")[s[0]] >= 3 })
-	since := a.keptTo(p.addrs[0]).Since
+	since := a.keptTo(p.Addrs[0]).Since
 
 	asking, stop := context.WithCancel(context.Background())
 	var asked sync.WaitGroup
@@ -236,13 +191,13 @@ func TestTakeover(t *testing.T) {
 	stop()
 	asked.Wait()
 	up, drops := b.kept()
-	if up != handedPeers || drops != 0 || p.accepted.Load() != handedPeers || p.lost.Load() != 0 {
-		t.Errorf("%d of %d kept, %d drops; the peers accepted %d and lost %d; logs:\n%s\n%s", up, handedPeers, drops, p.accepted.Load(), p.lost.Load(), a.log, b.log)
+	if up != handedPeers || drops != 0 || p.Accepted() != handedPeers || p.Ended() != 0 {
+		t.Errorf("%d of %d kept, %d drops; the peers accepted %d and lost %d; logs:\n%s\n%s", up, handedPeers, drops, p.Accepted(), p.Ended(), a.log, b.log)
 	}
-	if k := b.keptTo(p.addrs[0]); !k.Since.Equal(since) || k.Connects != 1 {
+	if k := b.keptTo(p.Addrs[0]); !k.Since.Equal(since) || k.Connects != 1 {
 		t.Errorf("kept since %v, %d connects; want since %v", k.Since, k.Connects, since)
 	}
-	b.until("heartbeats go on", func() bool { return b.keptTo(p.addrs[0]).Beat.After(a.start.Add(time.Second)) })
+	b.until("heartbeats go on", func() bool { return b.keptTo(p.Addrs[0]).Beat.After(a.start.Add(time.Second)) })
 	for _, at := range s {
 		b.checkTurns(at)
 	}
@@ -284,7 +239,7 @@ func (m *member) checkTurns(at string) {
 // TestTakeoverBreaks ends the new process' side after each number of messages: the old one goes on with all its connections, answers over
 // HTTP, and hands over to the next that asks.
 func TestTakeoverBreaks(t *testing.T) {
-	p, s := startPeers(t, handedPeers), sinks(t, 5)
+	p, s := steady.Start(t, handedPeers), sinks(t, 5)
 	r := newRelay(t, handed(p, s))
 	a := r.run(false, nil)
 	a.standing(handedPeers)
@@ -300,13 +255,13 @@ func TestTakeoverBreaks(t *testing.T) {
 		}
 	}
 	up, drops := a.kept()
-	if up != handedPeers || drops != 0 || p.accepted.Load() != handedPeers || p.lost.Load() != 0 {
-		t.Errorf("%d of %d kept, %d drops; the peers accepted %d and lost %d; log:\n%s", up, handedPeers, drops, p.accepted.Load(), p.lost.Load(), a.log)
+	if up != handedPeers || drops != 0 || p.Accepted() != handedPeers || p.Ended() != 0 {
+		t.Errorf("%d of %d kept, %d drops; the peers accepted %d and lost %d; log:\n%s", up, handedPeers, drops, p.Accepted(), p.Ended(), a.log)
 	}
 	b := r.run(true, nil)
 	b.standing(handedPeers)
-	if p.accepted.Load() != handedPeers {
-		t.Errorf("the peers accepted %d", p.accepted.Load())
+	if p.Accepted() != handedPeers {
+		t.Errorf("the peers accepted %d", p.Accepted())
 	}
 	b.checkTurns(s[0])
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"sonde/internal/testpeer/steady"
 	"sonde/report"
 	"sonde/watch/track"
 )
@@ -66,28 +67,28 @@ func TestTakeoverLate(t *testing.T) {
 
 // TestTakeoverOfOthers has the new process' configuration keep only some of the connections, as they were: the others are released.
 func TestTakeoverOfOthers(t *testing.T) {
-	p := startPeers(t, 4)
+	p := steady.Start(t, 4)
 	keep := func(name, heartbeat string, addrs ...string) string {
 		return job(name, "ping", 0, "mode: keep\n    heartbeat: "+heartbeat, addrs...)
 	}
-	r := newRelay(t, connects+"jobs:\n"+keep("same", "200ms", p.addrs[0], p.addrs[1])+keep("other", "200ms", p.addrs[2:]...))
+	r := newRelay(t, connects+"jobs:\n"+keep("same", "200ms", p.Addrs[0], p.Addrs[1])+keep("other", "200ms", p.Addrs[2:]...))
 	a := r.run(false, nil)
 	a.standing(4)
-	next := newRelay(t, connects+"jobs:\n"+keep("same", "200ms", p.addrs[0])+keep("other", "300ms", p.addrs[2:]...))
+	next := newRelay(t, connects+"jobs:\n"+keep("same", "200ms", p.Addrs[0])+keep("other", "300ms", p.Addrs[2:]...))
 	b := r.run(true, func(o *Options) { o.File = next.file }) // the old one would read its own again
 	if err := <-a.done; err != nil {
 		t.Fatal(err)
 	}
 	b.standing(3)
-	if same := b.keptTo(p.addrs[0]); same.Connects != 1 {
+	if same := b.keptTo(p.Addrs[0]); same.Connects != 1 {
 		t.Errorf("the one that is as it was: %+v", same)
 	}
-	for _, at := range p.addrs[2:] {
+	for _, at := range p.Addrs[2:] {
 		if k := b.keptTo(at); k.Connects != 2 || k.Drops[track.CauseReleased] != 1 {
 			t.Errorf("one with another heartbeat: %+v", k)
 		}
 	}
-	b.until("three ended", func() bool { return p.lost.Load() == 3 })
+	b.until("three ended", func() bool { return p.Ended() == 3 })
 	if !strings.Contains(b.log.String(), "released=3") {
 		t.Errorf("the log does not tell what was released:\n%s", b.log)
 	}

@@ -13,79 +13,19 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
 	"sonde/internal/testlag"
+	"sonde/internal/testpeer/steady"
 	"sonde/watch/takeover"
 )
 
-// takenPeers answer what they are asked as Redis does, never close a connection, and count what they see.
-type takenPeers struct {
-	addrs    []string
-	accepted atomic.Int64
-	ended    atomic.Int64 // connections that the other side ended
-
-	mu          sync.Mutex
-	first, last []time.Time // by peer: when it was connected to
-}
-
-func startTakenPeers(t *testing.T, n int) *takenPeers {
-	t.Helper()
-	p := &takenPeers{first: make([]time.Time, n), last: make([]time.Time, n)}
-	for i := range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { l.Close() })
-		p.addrs = append(p.addrs, l.Addr().String())
-		go func() {
-			for {
-				c, err := l.Accept()
-				if err != nil {
-					return
-				}
-				p.note(i)
-				go p.answer(c)
-			}
-		}()
-	}
-	return p
-}
-
-func (p *takenPeers) note(i int) {
-	p.accepted.Add(1)
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.last[i] = time.Now()
-	if p.first[i].IsZero() {
-		p.first[i] = p.last[i]
-	}
-}
-
-func (p *takenPeers) answer(c net.Conn) {
-	defer c.Close()
-	b := make([]byte, 512)
-	for {
-		if _, err := c.Read(b); err != nil {
-			p.ended.Add(1)
-			return
-		}
-		if _, err := io.WriteString(c, "+PONG\r\n"); err != nil {
-			return
-		}
-	}
-}
-
 // turns is how many turns there were at least from the first connection of each to its last, when none came later than late.
-func (p *takenPeers) turns(interval, late time.Duration) (n int) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for i := range p.first {
-		n += int((p.last[i].Sub(p.first[i])+interval/2-late)/interval) + 1
+func turns(p *steady.Peers, interval, late time.Duration) (n int) {
+	for _, span := range p.Spans() {
+		n += int((span+interval/2-late)/interval) + 1
 	}
 	return n
 }
@@ -253,13 +193,13 @@ const (
 )
 
 // upgraded is a configuration that keeps connections to some, and probes others.
-func upgraded(kept, probed *takenPeers) string {
+func upgraded(kept, probed *steady.Peers) string {
 	return fmt.Sprintf(`
 modules: {ping: {probe: redis, timeout: 10s}, connect: {probe: tcp, timeout: 10s}}
 jobs:
 - {name: kept, module: ping, mode: keep, heartbeat: 500ms, targets: [%s]}
 - {name: probed, module: connect, interval: %v, targets: [%s]}
-`, "\""+strings.Join(kept.addrs, "\", \"")+"\"", upgradeEvery, "\""+strings.Join(probed.addrs, "\", \"")+"\"")
+`, "\""+strings.Join(kept.Addrs, "\", \"")+"\"", upgradeEvery, "\""+strings.Join(probed.Addrs, "\", \"")+"\"")
 }
 
 // TestWatchTakeover upgrades a sonde watch that is reloaded and asked all the time: no connection is dropped, no probe is lost or made
@@ -267,7 +207,7 @@ jobs:
 func TestWatchTakeover(t *testing.T) {
 	t.Parallel()
 	lag := testlag.Watch()
-	kept, probed := startTakenPeers(t, upgradeKept), startTakenPeers(t, 200)
+	kept, probed := steady.Start(t, upgradeKept), steady.Start(t, 200)
 	u := newUpgrade(t, upgraded(kept, probed))
 	a := u.start()
 	u.until("all kept", func() bool { return u.sums()["probe_kept_connection_up"] == upgradeKept })
@@ -282,27 +222,27 @@ func TestWatchTakeover(t *testing.T) {
 	case <-time.After(time.Minute):
 		t.Fatal("the old process goes on")
 	}
-	accepted := probed.accepted.Load()
-	u.until("probing on", func() bool { return probed.accepted.Load() > accepted+1000 })
+	accepted := probed.Accepted()
+	u.until("probing on", func() bool { return probed.Accepted() > accepted+1000 })
 	u.start("--takeover")
 	<-b.over
 	endReloads()
 	endScrapes()
-	accepted = probed.accepted.Load()
-	u.until("probing on", func() bool { return probed.accepted.Load() > accepted+500 })
+	accepted = probed.Accepted()
+	u.until("probing on", func() bool { return probed.Accepted() > accepted+500 })
 
-	before := probed.accepted.Load()
+	before := probed.Accepted()
 	m := u.sums()
-	if known := m["sonde_probes_total"] - upgradeKept; known > float64(probed.accepted.Load()) || known < float64(before)-200 {
+	if known := m["sonde_probes_total"] - upgradeKept; known > float64(probed.Accepted()) || known < float64(before)-200 {
 		t.Errorf("%v probes are known, the peers saw %d", known, before)
 	}
 	if m["probe_kept_connection_up"] != upgradeKept || m["probe_kept_connection_drops_total"] != 0 {
 		t.Errorf("%v of %d kept, %v dropped", m["probe_kept_connection_up"], upgradeKept, m["probe_kept_connection_drops_total"])
 	}
-	if n, ended := kept.accepted.Load(), kept.ended.Load(); n != upgradeKept || ended != 0 {
+	if n, ended := kept.Accepted(), kept.Ended(); n != upgradeKept || ended != 0 {
 		t.Errorf("the peers of kept connections accepted %d, of which %d ended; want %d, 0", n, ended, upgradeKept)
 	}
-	turns, n := probed.turns(upgradeEvery, lag()), probed.accepted.Load()
+	turns, n := turns(probed, upgradeEvery, lag()), probed.Accepted()
 	if skipped := u.sums()["sonde_turns_skipped_total"]; float64(n)+skipped < float64(turns) { // those that were skipped until then
 		t.Errorf("%d probes and %v skipped turns of %d", n, skipped, turns)
 	}
@@ -314,7 +254,7 @@ func TestWatchTakeoverKilled(t *testing.T) {
 		desert(path)
 	}
 	t.Parallel()
-	kept, probed := startTakenPeers(t, upgradeKept), startTakenPeers(t, 20)
+	kept, probed := steady.Start(t, upgradeKept), steady.Start(t, 20)
 	u := newUpgrade(t, upgraded(kept, probed))
 	a := u.start()
 	u.until("all kept", func() bool { return u.sums()["probe_kept_connection_up"] == upgradeKept })
@@ -328,16 +268,16 @@ func TestWatchTakeoverKilled(t *testing.T) {
 			t.Fatal(err)
 		}
 		<-p.over
-		accepted := probed.accepted.Load()
-		u.until("probing on", func() bool { return probed.accepted.Load() > accepted+40 })
+		accepted := probed.Accepted()
+		u.until("probing on", func() bool { return probed.Accepted() > accepted+40 })
 	}
 	m := u.sums()
-	if m["probe_kept_connection_up"] != upgradeKept || m["probe_kept_connection_drops_total"] != 0 || kept.ended.Load() != 0 {
-		t.Errorf("%v of %d kept, %v dropped, %d ended", m["probe_kept_connection_up"], upgradeKept, m["probe_kept_connection_drops_total"], kept.ended.Load())
+	if m["probe_kept_connection_up"] != upgradeKept || m["probe_kept_connection_drops_total"] != 0 || kept.Ended() != 0 {
+		t.Errorf("%v of %d kept, %v dropped, %d ended", m["probe_kept_connection_up"], upgradeKept, m["probe_kept_connection_drops_total"], kept.Ended())
 	}
 	u.start("--takeover")
 	<-a.over
-	if n, ended := kept.accepted.Load(), kept.ended.Load(); a.err != nil || n != upgradeKept || ended != 0 {
+	if n, ended := kept.Accepted(), kept.Ended(); a.err != nil || n != upgradeKept || ended != 0 {
 		t.Errorf("the old process: %v; the peers accepted %d, of which %d ended", a.err, n, ended)
 	}
 }

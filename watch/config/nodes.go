@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"strings"
@@ -26,6 +27,7 @@ func (r *reader) parseYAML(data []byte) (body ast.Node) {
 			body = nil
 		}
 	}()
+	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")) // a byte order mark, as some editors write it (RFC 3629 s.6)
 	tokens, _ := yamlflow.Tokens(string(data))
 	if at, ok := tooDeep(tokens); ok {
 		r.fail(at, "", "more than %d mappings and lists inside each other", maxDepth)

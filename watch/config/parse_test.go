@@ -19,9 +19,9 @@ import (
 	"sonde/policy/pace"
 )
 
-// TestDefaults is the smallest file that does something, with all that it does not say.
+// TestDefaults is the smallest file that does something, behind a byte order mark, with all that it does not say.
 func TestDefaults(t *testing.T) {
-	got, err := Parse("f.yml", []byte("modules: {web: {probe: http}}\njobs: [{name: fleet, module: web, targets: [127.0.0.1]}]\n"))
+	got, err := Parse("f.yml", []byte("\xef\xbb\xbfmodules: {web: {probe: http}}\njobs: [{name: fleet, module: web, targets: [127.0.0.1]}]\n"))
 	if err != nil {
 		t.Fatal(err)
 	}

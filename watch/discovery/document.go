@@ -40,10 +40,13 @@ func (doc *document) place(g, i int) string {
 	return fmt.Sprintf("%s: group %d, target %d", doc.name, g+1, i+1)
 }
 
+// mark is a byte order mark, as some editors begin a file with it (RFC 3629 s.6).
+const mark = "\xef\xbb\xbf"
+
 // parseList reads a list with an entry a line. An entry that is too long is cut, so that whoever reads it refuses it.
 func parseList(name string, data []byte) *document {
 	var all group
-	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")) // a byte order mark (RFC 3629 s.6)
+	data = bytes.TrimPrefix(data, []byte(mark))
 	for number := int32(1); len(data) > 0; number++ {
 		line, rest, _ := bytes.Cut(data, []byte{'\n'})
 		data = rest

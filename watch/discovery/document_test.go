@@ -18,6 +18,8 @@ func TestParse(t *testing.T) {
 	cases := []struct{ name, text string }{
 		{"a.json", `[{"targets": ["a:80", "b:80"], "labels": {"env": "prod", "__meta_x": "y", "port": "80"}}, {"targets": ["[2001:db8::1]:443"]}]`},
 		{"a.yml", "- targets: [a:80, 'b:80']\n  labels:\n    env: prod\n    __meta_x: y\n    port: 80\n- targets:\n  - '[2001:db8::1]:443'\n"},
+		{"marked.json", "\xef\xbb\xbf" + `[{"targets": ["a:80", "b:80"], "labels": {"env": "prod", "port": "80"}}, {"targets": ["[2001:db8::1]:443"]}]`},
+		{"marked.yml", "\xef\xbb\xbf- {targets: [a:80, b:80], labels: {env: prod, port: 80}}\n- {targets: ['[2001:db8::1]:443']}\n"},
 		{"b.yml", "- {targets: [a:80, b:80], labels: {env: prod, __meta_x: y, port: 80}}\n- {targets: ['[2001:db8::1]:443']}\n"},
 	}
 	for _, c := range cases {

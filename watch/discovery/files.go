@@ -1,6 +1,7 @@
 package discovery
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -156,7 +157,9 @@ func (s *source) parse(path string, data []byte) (*document, error) {
 		return nil, errors.New("it is empty; a list without targets has a comment")
 	case s.kind == kindFiles:
 		return parseList(path, data), nil
-	case strings.HasSuffix(path, ".json"):
+	}
+	data = bytes.TrimPrefix(data, []byte(mark))
+	if strings.HasSuffix(path, ".json") {
 		return parseJSON(path, data)
 	}
 	return parseYAML(path, data)

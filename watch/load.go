@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"hash/fnv"
 	"time"
 
 	"sonde/internal/clock"
@@ -106,20 +105,8 @@ func (w *Watch) readText(text []byte, old *loaded) (*loaded, error) {
 	if l.export, err = w.newExport(c.OTLP); err != nil {
 		return nil, fmt.Errorf("%s: %w", w.options.File, err)
 	}
-	l.hash = hashOf(c)
+	l.hash = fmt.Sprintf("%016x", c.Fingerprint)
 	return l, nil
-}
-
-// hashOf is the same for two configurations whose modules and jobs say the same.
-func hashOf(c *config.Config) string {
-	h := fnv.New64a()
-	for i := range c.Modules {
-		fmt.Fprintf(h, "%x,", c.Modules[i].Fingerprint)
-	}
-	for i := range c.Jobs {
-		fmt.Fprintf(h, "%x;", c.Jobs[i].Fingerprint)
-	}
-	return fmt.Sprintf("%016x", h.Sum64())
 }
 
 // errNotRunning is what a reload gets before the first configuration runs, and behind the end.

@@ -59,6 +59,8 @@ type Config struct {
 	OTLP *OTLP `yaml:"otlp"`
 	// Warnings are what an operator should know of a file that was taken, in its order.
 	Warnings []Warning `yaml:"-"`
+	// Fingerprint is equal for two files if, and as good as only if, they say the same, wherever in them.
+	Fingerprint uint64 `yaml:"-"`
 }
 
 // Job is targets that are asked in the same way and at the same pace.

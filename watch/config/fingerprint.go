@@ -8,7 +8,7 @@ import (
 	"regexp"
 )
 
-// fingerprint hashes what v, a pointer to a Module or Job, says: every field but where it stands and the fingerprint itself. It is the
+// fingerprint hashes what v, a pointer to a Config, a Module or a Job, says: every field but where it stands and the fingerprint itself. It is the
 // same in every process, so that one that takes over knows what did not change.
 func fingerprint(v any) uint64 {
 	h := sha256.New()

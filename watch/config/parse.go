@@ -36,6 +36,9 @@ func Parse(name string, data []byte) (*Config, error) {
 		j := &c.Jobs[i]
 		j.Fingerprint = fingerprint(j)
 	}
+	said := *c
+	said.Name, said.Warnings = "", nil
+	c.Fingerprint = fingerprint(&said)
 	return c, nil
 }
 

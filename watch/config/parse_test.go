@@ -35,7 +35,7 @@ func TestDefaults(t *testing.T) {
 			Thresholds: Thresholds{50 * time.Millisecond, 100 * time.Millisecond, 300 * time.Millisecond, time.Second},
 		}},
 	}
-	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(Module{}, "Fingerprint"), cmpopts.IgnoreFields(Job{}, "Fingerprint")); diff != "" {
+	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(Module{}, "Fingerprint"), cmpopts.IgnoreFields(Job{}, "Fingerprint"), cmpopts.IgnoreFields(Config{}, "Fingerprint")); diff != "" {
 		t.Errorf("-want +got\n%s", diff)
 	}
 }
@@ -241,6 +241,17 @@ func TestFingerprints(t *testing.T) {
 		}
 		if want := []bool{tt.a, tt.b, tt.j}; !slices.Equal(got, want) {
 			t.Errorf("%s: changed are %v, want %v", tt.name, got, want)
+		}
+		if got, want := is.Fingerprint != was.Fingerprint, tt.a || tt.b || tt.j; got != want {
+			t.Errorf("%s: the file has changed: %v, want %v", tt.name, got, want)
+		}
+	}
+	for _, more := range []string{
+		"host_rate: 5", "subnet_rate: 5/24", "allow: [10.0.0.0/8]", "history: 61", "workers: 2", "dns: {ttl: 1m1s}",
+		"events: {url: http://a}", "events: {url: http://b}", "otlp: {endpoint: http://a}",
+	} {
+		if is := read(more + "\n" + base); is.Fingerprint == was.Fingerprint || is.Jobs[0].Fingerprint != was.Jobs[0].Fingerprint {
+			t.Errorf("%s: the file is the same, or its job another", more)
 		}
 	}
 	disabled := read(strings.Replace(base, "prober: tcp", "prober: http, http: {proxy_url: x}", 1))

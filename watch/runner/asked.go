@@ -1,9 +1,8 @@
 package runner
 
 import (
+	"cmp"
 	"context"
-	"fmt"
-	"net/netip"
 	"time"
 
 	"sonde/target"
@@ -39,12 +38,13 @@ func (a *asked) answer(res *track.Result, err error) {
 	a.replies <- reply{res, err}
 }
 
-// NotAllowedError says that a target may not be asked for.
-type NotAllowedError struct{ Addr netip.Addr }
+// NotAllowedError says that a target may not be asked for. Host is its name, if it has one: who may not ask for it is not told
+// what our resolver knows of it.
+type NotAllowedError struct{ Host string }
 
 // Error implements error.
 func (e *NotAllowedError) Error() string {
-	return fmt.Sprintf("%v is not within the networks that may be probed on request (allow:)", e.Addr)
+	return e.Host + " is not within the networks that may be probed on request (allow:)"
 }
 
 // Ask has an answer to q. The target's address, that of its name and those where it leads to must be allowed: it fails with a
@@ -101,6 +101,6 @@ func (r *Runner) leave(id uint32, a *asked) {
 
 // refuse ends a flight that somebody asked for and may not have.
 func (r *Runner) refuse(id uint32, f *flight) {
-	f.asked.answer(nil, &NotAllowedError{f.target.Addr})
+	f.asked.answer(nil, &NotAllowedError{cmp.Or(f.target.Domain, f.target.Addr.String())})
 	r.flights.release(id)
 }

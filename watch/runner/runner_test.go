@@ -304,8 +304,11 @@ func TestAsk(t *testing.T) {
 		t.Errorf("%+v, %v", res, err)
 	}
 	var not *NotAllowedError
-	if _, err := p.Ask(ctx, Question{Target: target.Target{Domain: "elsewhere.test", Port: port}, Module: plain(tcp.Probe{}), Timeout: time.Minute}); !errors.As(err, &not) {
+	if _, err := p.Ask(ctx, Question{Target: target.Target{Domain: "elsewhere.test", Port: port}, Module: plain(tcp.Probe{}), Timeout: time.Minute}); !errors.As(err, &not) || not.Host != "elsewhere.test" {
 		t.Errorf("a name of what may not be asked: %v", err)
+	}
+	if _, err := p.Ask(ctx, Question{Target: target.Target{Addr: netip.MustParseAddr("127.0.0.2"), Port: port}, Module: plain(tcp.Probe{}), Timeout: time.Minute}); !errors.As(err, &not) || not.Host != "127.0.0.2" {
+		t.Errorf("an address that may not be asked: %v", err)
 	}
 	res, err = p.Ask(ctx, Question{Target: target.Target{Domain: "none.test", Port: port}, Module: plain(tcp.Probe{}), Timeout: time.Minute})
 	if err != nil || res.Status != report.DNSError || res.Side != report.SideRemote || res.Timing.Connect >= 0 {

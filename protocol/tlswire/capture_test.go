@@ -73,7 +73,7 @@ func connect(t *testing.T) (near, far net.Conn) {
 		t.Fatal(err)
 	}
 	for _, c := range []net.Conn{near, far} {
-		c.SetDeadline(time.Now().Add(20 * time.Second))
+		c.SetDeadline(time.Now().Add(time.Minute))
 	}
 	return near, far
 }

@@ -138,7 +138,7 @@ func loadFlags(o *scanOptions) []flagSpec {
 			help: "ask a target again, at most N times, whose fault may pass: a timeout, a reset, a connection closed too soon, a host or network that can't be reached. " +
 				"It waits 200 ms in the mean before the first, and twice as long before each next one, inside its --target-timeout"},
 		{group: group, name: "source-ip", arg: "X", many: true, set: toList(&o.sources),
-			help: "dial from address X of this machine, or from those of block X in turn"},
+			help: "dial targets of its IP version from address X of this machine, or from those of block X in turn"},
 		{group: group, name: "loops", arg: "N", def: "one a CPU", set: toCount(&o.cfg.Loops, 1, maxLoops), help: "event loops, of each process"},
 		{group: group, name: "workers", arg: "N|auto", def: "1", words: []string{"auto"}, set: o.workers.set,
 			help: "scan from N processes, each with a share of the targets, of -c and of the rates; auto is as many as -c needs beyond what one process may have open"},

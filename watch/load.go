@@ -1,10 +1,12 @@
 package watch
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"runtime"
 	"time"
 
 	"sonde/internal/clock"
@@ -27,9 +29,12 @@ type loaded struct {
 	text    []byte // of the file; nil: no worker is to read it
 }
 
-// fdReserve is for descriptors that are no connections: standard streams, listeners and who talks to them, files that are watched,
-// lookups, and per loop an epoll, two eventfds and a timerfd.
-const fdReserve = 256
+// Descriptors that are no connections of ours: standard streams, listeners, files that are watched, lookups, lists and collectors that
+// are asked; and for each loop an epoll, two eventfds and a timerfd.
+const (
+	fdReserve = 256
+	fdPerLoop = 4
+)
 
 // visitors is how many of so many descriptors the web server's connections may have.
 func visitors(files int64) int { return min(web.MaxConnections, max(int(files/8), 1)) }
@@ -43,7 +48,7 @@ func budget(c *config.Config, serves bool) (connections, descriptors, visits int
 	if serves {
 		visits = visitors(machine.Files.Soft)
 	}
-	descriptors = machine.FDBudget(fdReserve + visits)
+	descriptors = machine.FDBudget(fdReserve + visits + fdPerLoop*cmp.Or(c.Loops, runtime.GOMAXPROCS(0)))
 	if descriptors < 1 {
 		return 0, 0, 0, fmt.Errorf("the limit of %d open files leaves none for connections (raise it: ulimit -n 4096)", machine.Files.Soft)
 	}

@@ -216,12 +216,12 @@ func (t *Table) Record(id uint32, res *Result, now int64) Change {
 func (t *Table) note(r *row, res *Result) {
 	addr := res.Addr.Addr().Unmap()
 	o := outcome{
-		at: res.At.UnixNano(), port: res.Addr.Port(), v4: addr.Is4(), status: res.Status, side: res.Side,
+		at: res.At.UnixNano(), v4: addr.Is4(), status: res.Status, side: res.Side,
 		attempts: uint8(min(max(res.Attempts, 0), 255)), transfer: spanOf(res.Transfer()),
 		fallback: t.texts.replace(r.last.fallback, res.Fallback),
 	}
 	if addr.IsValid() {
-		o.addr = addr.As16()
+		o.addr, o.port = addr.As16(), res.Addr.Port() // of a name that did not resolve the port alone is known
 	}
 	for phase, d := range res.phases() {
 		o.phases[phase] = spanOf(d)

@@ -384,11 +384,13 @@ func TestAddresses(t *testing.T) {
 			t.Errorf("%s: got %v, want %s", addr, got, want)
 		}
 	}
-	r := good(1)
-	r.Addr = netip.AddrPort{}
-	table.Record(id, r, 0)
-	if got := view(t, table, id).Addr(); got.IsValid() {
-		t.Errorf("got %v, want no address", got)
+	for _, none := range []netip.AddrPort{{}, netip.AddrPortFrom(netip.Addr{}, 80)} { // the other is of a name that did not resolve
+		r := good(1)
+		r.Addr = none
+		table.Record(id, r, 0)
+		if got := view(t, table, id).Addr(); got.IsValid() {
+			t.Errorf("%v: got %v, want no address", none, got)
+		}
 	}
 }
 

@@ -174,18 +174,27 @@ func probeLog(q *web.ProbeRequest, m *modules.Module, res *track.Result) []strin
 		hops = []track.Hop{{DNS: res.Timing.DNS, Connect: res.Timing.Connect, TLS: res.Timing.TLS, FirstByte: res.Timing.FirstByte, Total: res.Timing.Total}}
 	}
 	for i, h := range hops {
-		line := fmt.Sprintf("connection %d:", i+1)
+		var phases []string
 		for _, p := range []struct {
 			name string
 			took time.Duration
 		}{{"name", h.DNS}, {"connect", h.Connect}, {"tls", h.TLS}, {"first byte", h.FirstByte}, {"total", h.Total}} {
 			if p.took >= 0 {
-				line += fmt.Sprintf(" %s %v,", p.name, p.took.Round(time.Microsecond))
+				phases = append(phases, fmt.Sprintf("%s %v", p.name, p.took.Round(time.Microsecond)))
 			}
 		}
-		log = append(log, strings.TrimSuffix(line, ","))
+		if len(phases) > 0 {
+			log = append(log, fmt.Sprintf("connection %d: %s", i+1, strings.Join(phases, ", ")))
+		}
 	}
-	log = append(log, fmt.Sprintf("address %v, status %v %s", res.Addr, res.Status, res.Error))
+	verdict := "status " + res.Status.String()
+	if res.Addr.IsValid() {
+		verdict = fmt.Sprintf("address %v, %s", res.Addr, verdict)
+	}
+	if res.Error != "" {
+		verdict += ": " + res.Error
+	}
+	log = append(log, verdict)
 	if res.Finding != nil {
 		log = append(log, "result "+string(res.Finding.AppendJSON(nil)))
 	}

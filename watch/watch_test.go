@@ -235,7 +235,10 @@ func TestProbe(t *testing.T) {
 			t.Errorf("%s of %q: got %d, want %d with %q:\n%s", c.module, c.target, code, c.code, c.has, text)
 		}
 	}
-	if _, text := p.get("/probe?debug=true&module=connect&target=" + sink); !strings.Contains(text, `probe: "tcp"`) || !strings.Contains(text, "connection 1: connect") {
+	if _, text := p.get("/probe?debug=true&module=connect&target=127.0.0.1"); !strings.Contains(text, "\nstatus invalid-input: no port") || strings.Contains(text, "connection 1") {
+		t.Errorf("the log of what is no target:\n%s", text)
+	}
+	if _, text := p.get("/probe?debug=true&module=connect&target=" + sink); !strings.Contains(text, "\naddress "+sink+", status success\n") || !strings.Contains(text, `probe: "tcp"`) || !strings.Contains(text, "connection 1: connect") {
 		t.Errorf("debug: %s", text)
 	}
 }

@@ -148,16 +148,20 @@ func play(e protocol.Exchange, says string, end protocol.End, c *protocol.Conclu
 	return sent
 }
 
-func TestChecks(t *testing.T) {
-	body := strings.Repeat("hello ", 100)
-	gz := encoded(t, "gzip", body)
-	field := func(name, expression string, missing bool) []FieldCheck {
-		return []FieldCheck{{name, regexp.MustCompile(expression), missing}}
+// fieldCheck is one check of a field.
+func fieldCheck(name, expression string, missing bool) []FieldCheck {
+	return []FieldCheck{{name, regexp.MustCompile(expression), missing}}
+}
+
+func runAll(t *testing.T, all []judged) {
+	for _, j := range all {
+		t.Run(j.name, j.run)
 	}
-	const two = "X-A: v1\r\nx-a: v2\r\n"
-	overTLS := *web
-	overTLS.TLS, overTLS.Port = true, 443
-	for _, j := range []judged{
+}
+
+// TestStatusChecks holds answers of all shapes against what status is wanted.
+func TestStatusChecks(t *testing.T) {
+	runAll(t, []judged{
 		{name: "ok", says: response("200 OK", "", "hello"), length: 5, body: 5},
 		{name: "chunks", says: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", length: -1, body: 5},
 		{name: "until the end", says: "HTTP/1.0 200 OK\r\n\r\nhello", length: -1, body: 5},
@@ -172,7 +176,12 @@ func TestChecks(t *testing.T) {
 		{name: "body in no time", says: response("200 OK", "", "hello")[:42], end: protocol.EndTimeout, verdict: protocol.Unfinished, reason: "in time", length: 5, body: 4},
 		{name: "cut body that an expression wants", checks: Checks{RequireBody: expressions("hell")}, says: response("200 OK", "", "hello")[:42],
 			verdict: protocol.Closed, reason: "closed", regexp: true, length: 5, body: 4},
+	})
+}
 
+// TestBodyChecks is of limits and of expressions.
+func TestBodyChecks(t *testing.T) {
+	runAll(t, []judged{
 		{name: "body within the limit", checks: Checks{BodyLimit: 5}, says: response("200 OK", "", "hello"), length: 5, body: 5},
 		{name: "body above the limit", checks: Checks{BodyLimit: 4}, says: response("200 OK", "", "hello"), verdict: protocol.OverLimit, reason: "body above 4 bytes", length: 5, body: 4},
 		{name: "body above the limit with an expression", checks: Checks{BodyLimit: 4, RefuseBody: expressions("x")}, says: response("200 OK", "", "hello"),
@@ -187,20 +196,33 @@ func TestChecks(t *testing.T) {
 		{name: "body of a wrong status is not matched", checks: Checks{RefuseBody: expressions("hello")}, says: response("500 x", "", "hello"),
 			verdict: protocol.Refused, reason: "status 500", length: 5, body: 5},
 		{name: "no body does not match", checks: Checks{RequireBody: expressions("hello")}, says: "HTTP/1.1 204 x\r\n\r\n", verdict: protocol.Refused, reason: "body does not match hello", regexp: true},
+	})
+}
 
-		{name: "a field matches", checks: Checks{RefuseField: field("X-a", "^v2$", false), RequireBody: expressions("nothing")}, says: response("200 OK", two, "hello"),
+// TestFieldChecks is of fields that must match, and of those that must not.
+func TestFieldChecks(t *testing.T) {
+	const two = "X-A: v1\r\nx-a: v2\r\n"
+	runAll(t, []judged{
+		{name: "a field matches", checks: Checks{RefuseField: fieldCheck("X-a", "^v2$", false), RequireBody: expressions("nothing")}, says: response("200 OK", two, "hello"),
 			verdict: protocol.Refused, reason: `field X-a is "v2", which matches ^v2$`, regexp: true, length: 5, body: 5},
-		{name: "a field matches before a body that is too long", checks: Checks{RefuseField: field("X-a", "v2", false), BodyLimit: 4}, says: response("200 OK", two, "hello"),
+		{name: "a field matches before a body that is too long", checks: Checks{RefuseField: fieldCheck("X-a", "v2", false), BodyLimit: 4}, says: response("200 OK", two, "hello"),
 			verdict: protocol.Refused, reason: "matches v2", regexp: true, length: 5, body: 4},
-		{name: "no field matches", checks: Checks{RefuseField: field("X-a", "^v3$", false)}, says: response("200 OK", two, ""), length: 0},
-		{name: "a field must not lack", checks: Checks{RefuseField: field("X-b", "", false)}, says: response("200 OK", two, ""), verdict: protocol.Refused, reason: "no field X-b", regexp: true},
-		{name: "a field may lack", checks: Checks{RefuseField: field("X-b", "", true), RequireField: field("X-c", "", true)}, says: response("200 OK", two, "")},
-		{name: "one value is enough", checks: Checks{RequireField: field("X-a", "^v2$", false)}, says: response("200 OK", two, "")},
-		{name: "no value is not", checks: Checks{RequireField: field("X-a", "^v3$", true)}, says: response("200 OK", two, ""),
+		{name: "no field matches", checks: Checks{RefuseField: fieldCheck("X-a", "^v3$", false)}, says: response("200 OK", two, ""), length: 0},
+		{name: "a field must not lack", checks: Checks{RefuseField: fieldCheck("X-b", "", false)}, says: response("200 OK", two, ""), verdict: protocol.Refused, reason: "no field X-b", regexp: true},
+		{name: "a field may lack", checks: Checks{RefuseField: fieldCheck("X-b", "", true), RequireField: fieldCheck("X-c", "", true)}, says: response("200 OK", two, "")},
+		{name: "one value is enough", checks: Checks{RequireField: fieldCheck("X-a", "^v2$", false)}, says: response("200 OK", two, "")},
+		{name: "no value is not", checks: Checks{RequireField: fieldCheck("X-a", "^v3$", true)}, says: response("200 OK", two, ""),
 			verdict: protocol.Refused, reason: "field X-a does not match ^v3$", regexp: true},
-		{name: "a required field lacks", checks: Checks{RequireField: field("X-b", "", false)}, says: response("200 OK", two, ""), verdict: protocol.Refused, reason: "no field X-b", regexp: true},
-		{name: "fields of a wrong status are not looked at", checks: Checks{RequireField: field("X-b", "", false)}, says: response("500 x", two, ""), verdict: protocol.Refused, reason: "status 500"},
+		{name: "a required field lacks", checks: Checks{RequireField: fieldCheck("X-b", "", false)}, says: response("200 OK", two, ""), verdict: protocol.Refused, reason: "no field X-b", regexp: true},
+		{name: "fields of a wrong status are not looked at", checks: Checks{RequireField: fieldCheck("X-b", "", false)}, says: response("500 x", two, ""), verdict: protocol.Refused, reason: "status 500"},
+	})
+}
 
+// TestCompressionChecks is of bodies that are coded as is wanted, otherwise, or not to their end.
+func TestCompressionChecks(t *testing.T) {
+	hellos := strings.Repeat("hello ", 100)
+	gz := encoded(t, "gzip", hellos)
+	runAll(t, []judged{
 		{name: "gzip", checks: Checks{Compression: "GZIP", RequireBody: expressions("^(hello ){100}$")}, says: response("200 OK", "", gz), length: int64(len(gz)), body: 600},
 		{name: "two members", checks: Checks{Compression: "gzip"}, says: response("200 OK", "", gz+gz), length: int64(2 * len(gz)), body: 1200},
 		{name: "gzip and junk", checks: Checks{Compression: "gzip"}, says: response("200 OK", "", gz+"junk"), verdict: protocol.Refused, reason: "body is not gzip", length: int64(len(gz) + 4), body: 600},
@@ -212,13 +234,20 @@ func TestChecks(t *testing.T) {
 			verdict: protocol.Refused, reason: "body is not gzip: gzip: invalid header", length: 24},
 		{name: "no gzip", checks: Checks{Compression: "gzip"}, says: "HTTP/1.1 204 x\r\n\r\n", verdict: protocol.Refused, reason: "body is not gzip: EOF"},
 		{name: "gzip above the limit", checks: Checks{Compression: "gzip", BodyLimit: 100}, says: response("200 OK", "", gz), verdict: protocol.OverLimit, reason: "above 100 bytes", length: int64(len(gz)), body: 100},
-		{name: "deflate", checks: Checks{Compression: "deflate"}, says: response("200 OK", "", encoded(t, "flate", body)), length: int64(len(encoded(t, "flate", body))), body: 600},
-		{name: "deflate with zlib's header", checks: Checks{Compression: "deflate"}, says: response("200 OK", "", encoded(t, "zlib", body)), length: int64(len(encoded(t, "zlib", body))), body: 600},
-		{name: "deflate and junk", checks: Checks{Compression: "deflate"}, says: response("200 OK", "", encoded(t, "flate", body)+"junk"), length: int64(len(encoded(t, "flate", body)) + 4), body: 600},
+		{name: "deflate", checks: Checks{Compression: "deflate"}, says: response("200 OK", "", encoded(t, "flate", hellos)), length: int64(len(encoded(t, "flate", hellos))), body: 600},
+		{name: "deflate with zlib's header", checks: Checks{Compression: "deflate"}, says: response("200 OK", "", encoded(t, "zlib", hellos)), length: int64(len(encoded(t, "zlib", hellos))), body: 600},
+		{name: "deflate and junk", checks: Checks{Compression: "deflate"}, says: response("200 OK", "", encoded(t, "flate", hellos)+"junk"), length: int64(len(encoded(t, "flate", hellos)) + 4), body: 600},
 		{name: "not deflate", checks: Checks{Compression: "deflate"}, says: response("200 OK", "", "\xff\xff\xff"), verdict: protocol.Refused, reason: "body is not deflate", length: 3},
 		{name: "identity", checks: Checks{Compression: "identity"}, says: response("200 OK", "", gz), length: int64(len(gz)), body: int64(len(gz))},
 		{name: "coded though nobody asked", says: response("200 OK", "Content-Encoding: gzip\r\n", gz), length: int64(len(gz)), body: int64(len(gz))},
+	})
+}
 
+// TestConnectionChecks is of versions, TLS and redirects.
+func TestConnectionChecks(t *testing.T) {
+	overTLS := *web
+	overTLS.TLS, overTLS.Port = true, 443
+	runAll(t, []judged{
 		{name: "wanted version", checks: Checks{Versions: []string{"HTTP/1.1"}}, says: response("200 OK", "", "")},
 		{name: "unwanted version", checks: Checks{Versions: []string{"HTTP/1.1", "HTTP/2.0"}}, says: "HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n",
 			verdict: protocol.Refused, reason: "version HTTP/1.0 is not among [HTTP/1.1 HTTP/2.0]"},
@@ -234,9 +263,7 @@ func TestChecks(t *testing.T) {
 			says: response("302 x", "Location: /a\r\n", "hello"), verdict: protocol.Refused, reason: "body does not match x", regexp: true, length: 5, body: 5, redirect: 1},
 		{name: "redirect to nowhere", says: response("302 x", "", "hello"), verdict: protocol.Refused, reason: "status 302", length: 5, body: 5},
 		{name: "a choice", says: response("300 x", "Location: /a\r\n", "hello"), verdict: protocol.Refused, reason: "status 300", length: 5, body: 5},
-	} {
-		t.Run(j.name, j.run)
-	}
+	})
 }
 
 func TestCheckedHeadRequest(t *testing.T) {

@@ -70,27 +70,66 @@ func write(t *testing.T, name, text string) string {
 	return name
 }
 
-// TestAsks has modules of all forms ask real peers: what it comes to shows that each setting reached the probe.
-func TestAsks(t *testing.T) {
-	r := asker(t)
-	peers := make(map[testpeer.Kind]*testpeer.Peer)
+// stage has peers of all kinds, and the files that modules name.
+type stage struct {
+	runner        *runner.Runner
+	peers         map[testpeer.Kind]*testpeer.Peer
+	ca, cert, key string
+}
+
+func newStage(t *testing.T) *stage {
+	s := &stage{runner: asker(t), peers: make(map[testpeer.Kind]*testpeer.Peer)}
 	for _, k := range []testpeer.Kind{testpeer.Sink, testpeer.Echo, testpeer.HTTP, testpeer.Redis, testpeer.TLS12, testpeer.TLS13, testpeer.StartTLSSMTP, testpeer.TLSClientCert, testpeer.Silent} {
-		peers[k] = testpeer.New(t, k, testpeer.Options{})
+		s.peers[k] = testpeer.New(t, k, testpeer.Options{})
 	}
-	creds := peers[testpeer.TLS12].Credentials()
-	ca := write(t, "ca.pem", string(creds.RootPEM()))
+	creds := s.peers[testpeer.TLS12].Credentials()
 	certPEM, keyPEM, err := creds.ClientPEM()
 	if err != nil {
 		t.Fatal(err)
 	}
-	cert, key := write(t, "cert.pem", string(certPEM)), write(t, "key.pem", string(keyPEM))
-	const smtp = `query_response: [{expect: "^220"}, {send: "EHLO x\r"}, {expect: "^250-STARTTLS"}, {expect: "^250 "}, {send: "STARTTLS\r"}, {expect: "^220"}, {starttls: true}, {send: "EHLO y\r"}, {expect: "^250 (.*)", labels: [{name: last, value: "${1}"}]}]`
-	for _, tt := range []struct {
-		name, module string
-		peer         testpeer.Kind
-		target       string // "" is the peer's address; %s stands for it
-		want         string // the status
-	}{
+	s.ca, s.cert, s.key = write(t, "ca.pem", string(creds.RootPEM())), write(t, "cert.pem", string(certPEM)), write(t, "key.pem", string(keyPEM))
+	return s
+}
+
+// asking is a module that asks one of the peers.
+type asking struct {
+	name, module string
+	peer         testpeer.Kind
+	target       string // "" is the peer's address; %s stands for it
+	want         string // the status
+}
+
+func (s *stage) ask(t *testing.T, all []asking) {
+	for _, a := range all {
+		t.Run(a.name, func(t *testing.T) {
+			m := compile(t, a.module)
+			if m.Disabled != "" {
+				t.Fatal(m.Disabled)
+			}
+			addr := s.peers[a.peer].Addr().String()
+			text := strings.Replace(a.target, "%s", addr, 1)
+			if text == "" {
+				text = addr
+			}
+			to, err := m.Target(text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			res, err := s.runner.Ask(t.Context(), runner.Question{Target: to, Module: m, Timeout: limit(m)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := res.Status.String(); got != a.want {
+				t.Errorf("got %s (%s), want %s", got, res.Error, a.want)
+			}
+		})
+	}
+}
+
+// TestAsks has modules ask real peers: what it comes to shows that each setting reached the probe.
+func TestAsks(t *testing.T) {
+	s := newStage(t)
+	s.ask(t, []asking{
 		{"tcp", `probe: tcp`, testpeer.Sink, "", "success"},
 		{"redis", `probe: redis`, testpeer.Redis, "", "success"},
 		{"redis by URL", `probe: redis`, testpeer.Redis, "redis://%s", "success"},
@@ -101,21 +140,28 @@ func TestAsks(t *testing.T) {
 		{"path", `probe: http, http: {path: /status/404, status: [404]}`, testpeer.HTTP, "", "success"},
 		{"path of the URL", `probe: http, http: {status: [404]}`, testpeer.HTTP, "http://%s/status/404", "success"},
 		{"https by URL, nobody trusted", `probe: http`, testpeer.TLS13, "https://%s/", "certificate-error"},
-		{"https by URL, its authority trusted", `probe: http, tls: {ca_file: ` + ca + `, server_name: sonde.test}`, testpeer.TLS13, "https://%s/", "success"},
+		{"https by URL, its authority trusted", `probe: http, tls: {ca_file: ` + s.ca + `, server_name: sonde.test}`, testpeer.TLS13, "https://%s/", "success"},
 		{"TLS for all", `probe: http, tls: {enabled: true, insecure: true}`, testpeer.TLS13, "", "success"},
 		{"a version that is not there", `probe: http, tls: {enabled: true, insecure: true, min_version: tls13}`, testpeer.TLS12, "", "handshake-error"},
 		{"tls", `probe: tls, tls: {insecure: true}`, testpeer.TLS12, "", "success"},
 		{"tls by STARTTLS", `probe: tls, tls: {insecure: true, starttls: smtp}`, testpeer.StartTLSSMTP, "", "success"},
 		{"smtp by STARTTLS", `probe: smtp, tls: {insecure: true, starttls: auto}`, testpeer.StartTLSSMTP, "", "success"},
-		{"a client's certificate", `probe: tls, tls: {insecure: true, cert_file: ` + cert + `, key_file: ` + key + `}`, testpeer.TLSClientCert, "", "success"},
+		{"a client's certificate", `probe: tls, tls: {insecure: true, cert_file: ` + s.cert + `, key_file: ` + s.key + `}`, testpeer.TLSClientCert, "", "success"},
+	})
+}
 
+// TestBlackboxAsks is the same of modules as blackbox_exporter has them.
+func TestBlackboxAsks(t *testing.T) {
+	s := newStage(t)
+	const smtp = `query_response: [{expect: "^220"}, {send: "EHLO x\r"}, {expect: "^250-STARTTLS"}, {expect: "^250 "}, {send: "STARTTLS\r"}, {expect: "^220"}, {starttls: true}, {send: "EHLO y\r"}, {expect: "^250 (.*)", labels: [{name: last, value: "${1}"}]}]`
+	s.ask(t, []asking{
 		{"tcp prober", `prober: tcp`, testpeer.Sink, "", "success"},
 		{"query_response", `prober: tcp, tcp: {query_response: [{send: hi}, {expect: "^h(.)"}]}`, testpeer.Echo, "", "success"},
 		{"expect_bytes", `prober: tcp, tcp: {query_response: [{send: hi}, {expect_bytes: "hi\n"}]}`, testpeer.Echo, "", "success"},
 		{"expects something else", `prober: tcp, timeout: 500ms, tcp: {query_response: [{send: hi}, {expect: "^x"}]}`, testpeer.Echo, "", "io-timeout"},
 		{"starttls", `prober: tcp, tcp: {` + smtp + `, tls_config: {insecure_skip_verify: true}}`, testpeer.StartTLSSMTP, "", "success"},
 		{"starttls, nobody trusted", `prober: tcp, tcp: {` + smtp + `}`, testpeer.StartTLSSMTP, "", "certificate-error"},
-		{"starttls, its authority trusted", `prober: tcp, tcp: {` + smtp + `, tls_config: {ca_file: ` + ca + `, server_name: sonde.test}}`, testpeer.StartTLSSMTP, "", "success"},
+		{"starttls, its authority trusted", `prober: tcp, tcp: {` + smtp + `, tls_config: {ca_file: ` + s.ca + `, server_name: sonde.test}}`, testpeer.StartTLSSMTP, "", "success"},
 		{"tls: true", `prober: tcp, tcp: {tls: true, tls_config: {insecure_skip_verify: true}}`, testpeer.TLS12, "", "success"},
 		{"a maximum below the usual minimum", `prober: tcp, tcp: {tls: true, tls_config: {insecure_skip_verify: true, max_version: TLS11}}`, testpeer.TLS12, "", "handshake-error"},
 		{"http prober", `prober: http`, testpeer.HTTP, "", "success"},
@@ -123,34 +169,11 @@ func TestAsks(t *testing.T) {
 		{"http prober, a path without a scheme", `prober: http, http: {valid_status_codes: [404]}`, testpeer.HTTP, "%s/status/404", "success"},
 		{"http prober, not the status", `prober: http, http: {valid_status_codes: [404]}`, testpeer.HTTP, "", "application-error"},
 		{"http prober, https", `prober: http, http: {fail_if_not_ssl: true, tls_config: {insecure_skip_verify: true}}`, testpeer.TLS13, "https://%s", "success"},
-		{"http prober, the name by its Host", `prober: http, http: {headers: {Host: "sonde.test:1"}, tls_config: {ca_file: ` + ca + `}}`, testpeer.TLS13, "https://%s", "success"},
-		{"http prober, another name", `prober: http, http: {headers: {Host: "sonde.example"}, tls_config: {ca_file: ` + ca + `}}`, testpeer.TLS13, "https://%s", "certificate-error"},
+		{"http prober, the name by its Host", `prober: http, http: {headers: {Host: "sonde.test:1"}, tls_config: {ca_file: ` + s.ca + `}}`, testpeer.TLS13, "https://%s", "success"},
+		{"http prober, another name", `prober: http, http: {headers: {Host: "sonde.example"}, tls_config: {ca_file: ` + s.ca + `}}`, testpeer.TLS13, "https://%s", "certificate-error"},
 		{"http prober, not over TLS", `prober: http, http: {fail_if_not_ssl: true}`, testpeer.HTTP, "", "application-error"},
 		{"http prober, a body", `prober: http, http: {fail_if_body_matches_regexp: ["."]}`, testpeer.HTTP, "", "application-error"},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			m := compile(t, tt.module)
-			if m.Disabled != "" {
-				t.Fatal(m.Disabled)
-			}
-			addr := peers[tt.peer].Addr().String()
-			text := strings.Replace(tt.target, "%s", addr, 1)
-			if text == "" {
-				text = addr
-			}
-			to, err := m.Target(text)
-			if err != nil {
-				t.Fatal(err)
-			}
-			res, err := r.Ask(t.Context(), runner.Question{Target: to, Module: m, Timeout: limit(m)})
-			if err != nil {
-				t.Fatal(err)
-			}
-			if got := res.Status.String(); got != tt.want {
-				t.Errorf("got %s (%s), want %s", got, res.Error, tt.want)
-			}
-		})
-	}
+	})
 }
 
 func limit(m *modules.Module) time.Duration {

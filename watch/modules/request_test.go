@@ -12,16 +12,19 @@ import (
 	"sonde/watch/runner"
 )
 
-// TestRequests: what a module of blackbox_exporter says of the request, the server hears, and what it says of the response is what the
-// response is held against.
-func TestRequests(t *testing.T) {
-	r := asker(t)
-	heard := make(chan *http.Request, 10)
-	bodies := make(chan string, 10)
+// listener is an HTTP server that keeps what it hears.
+type listener struct {
+	url    string
+	heard  chan *http.Request
+	bodies chan string
+}
+
+func listen(t *testing.T) *listener {
+	l := &listener{heard: make(chan *http.Request, 10), bodies: make(chan string, 10)}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
 		body, _ := io.ReadAll(q.Body)
-		heard <- q
-		bodies <- string(body)
+		l.heard <- q
+		l.bodies <- string(body)
 		switch q.URL.Path {
 		case "/moved":
 			http.Redirect(w, q, "/", http.StatusFound)
@@ -35,13 +38,55 @@ func TestRequests(t *testing.T) {
 		}
 	}))
 	t.Cleanup(server.Close)
+	l.url = server.URL
+	return l
+}
+
+// request is what a module of blackbox_exporter has of HTTP, and what comes of it.
+type request struct {
+	http, path string
+	want       string // the status
+	field      string // "Name: value" that the server must hear
+	body       string
+}
+
+func (l *listener) ask(t *testing.T, all []request) {
+	r := asker(t)
+	for _, tt := range all {
+		m := compile(t, "prober: http, http: {"+tt.http+"}")
+		if m.Disabled != "" {
+			t.Errorf("%s: %s", tt.http, m.Disabled)
+			continue
+		}
+		to, err := m.Target(l.url + tt.path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res, err := r.Ask(t.Context(), runner.Question{Target: to, Module: m, Timeout: limit(m)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := res.Status.String(); got != tt.want {
+			t.Errorf("%s, %s: got %s (%s), want %s", tt.http, tt.path, got, res.Error, tt.want)
+		}
+		q, body := <-l.heard, <-l.bodies
+		if name, value, _ := strings.Cut(tt.field, ": "); q.Header.Get(name) != value {
+			t.Errorf("%s: %s is %q, want %q", tt.http, name, q.Header.Get(name), value)
+		}
+		if body != tt.body {
+			t.Errorf("%s: the body is %q, want %q", tt.http, body, tt.body)
+		}
+		for len(l.heard) > 0 { // of hops
+			<-l.heard
+			<-l.bodies
+		}
+	}
+}
+
+// TestRequests: what a module says of the request, the server hears.
+func TestRequests(t *testing.T) {
 	secret := write(t, "secret", " hunter2\n")
-	for _, tt := range []struct {
-		http, path string
-		want       string // the status
-		field      string // "Name: value" that the server must hear
-		body       string
-	}{
+	listen(t).ask(t, []request{
 		{http: "headers: {X-A: b}", want: "success", field: "X-A: b"},
 		{http: "http_headers: {X-A: {values: [a, b], secrets: [c]}}", want: "success", field: "X-A: c"},
 		{http: "http_headers: {X-A: {values: [a, b]}}", want: "success", field: "X-A: b"},
@@ -54,6 +99,12 @@ func TestRequests(t *testing.T) {
 		{http: "authorization: {type: Token, credentials: x}", want: "success", field: "Authorization: Token x"},
 		{http: "method: POST, body: text", want: "success", body: "text"},
 		{http: "method: POST, body_file: " + secret, want: "success", body: " hunter2\n"},
+	})
+}
+
+// TestResponses: what it says of the response is what the response is held against.
+func TestResponses(t *testing.T) {
+	listen(t).ask(t, []request{
 		{path: "/moved", want: "success"},
 		{http: "follow_redirects: false", path: "/moved", want: "application-error"},
 		{http: "follow_redirects: false, valid_status_codes: [302]", path: "/moved", want: "success"},
@@ -67,33 +118,5 @@ func TestRequests(t *testing.T) {
 		{http: "compression: gzip, fail_if_body_not_matches_regexp: [plain]", path: "/packed", want: "success"},
 		{http: "fail_if_body_not_matches_regexp: [plain plain]", path: "/packed", want: "application-error"},
 		{http: "compression: gzip, body_size_limit: 1KB, fail_if_body_not_matches_regexp: [plain]", path: "/packed", want: "byte-limit"},
-	} {
-		m := compile(t, "prober: http, http: {"+tt.http+"}")
-		if m.Disabled != "" {
-			t.Errorf("%s: %s", tt.http, m.Disabled)
-			continue
-		}
-		to, err := m.Target(server.URL + tt.path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		res, err := r.Ask(t.Context(), runner.Question{Target: to, Module: m, Timeout: limit(m)})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got := res.Status.String(); got != tt.want {
-			t.Errorf("%s, %s: got %s (%s), want %s", tt.http, tt.path, got, res.Error, tt.want)
-		}
-		q, body := <-heard, <-bodies
-		if name, value, _ := strings.Cut(tt.field, ": "); q.Header.Get(name) != value {
-			t.Errorf("%s: %s is %q, want %q", tt.http, name, q.Header.Get(name), value)
-		}
-		if body != tt.body {
-			t.Errorf("%s: the body is %q, want %q", tt.http, body, tt.body)
-		}
-		for len(heard) > 0 { // of hops
-			<-heard
-			<-bodies
-		}
-	}
+	})
 }

@@ -99,110 +99,141 @@ func TestPage(t *testing.T) {
 	b.quiet()
 }
 
+// person uses the page: step by step, until one fails.
+type person struct {
+	*chromium
+	t    *testing.T
+	fake *fake
+	url  string
+	end  func() // ends the server
+}
+
+func (p *person) step(name string, do func()) {
+	p.t.Helper()
+	if !p.t.Failed() {
+		do()
+		p.t.Log(name)
+	}
+}
+
+// rows is an expression: the texts of what a selector finds in the rows.
+func rows(selector string) string {
+	return "[...document.querySelectorAll('.rows .row:not(.waiting) " + selector + "')].map((e) => e.textContent)"
+}
+
 // TestPageWorks uses the page as a person does.
 func TestPageWorks(t *testing.T) {
-	b := newChromium(t)
-	b.size(1280, 800, "light")
-	f := newFake(t, 10000)
-	url, end := serve(t, f, web.Options{})
-	rows := func(selector string) string {
-		return "[...document.querySelectorAll('.rows .row:not(.waiting) " + selector + "')].map((e) => e.textContent)"
-	}
-	step := func(name string, do func()) {
-		t.Helper()
-		if !t.Failed() {
-			do()
-			t.Log(name)
-		}
-	}
-	step("few of the rows are in the page", func() {
-		b.open(url)
-		b.wait(isLive + " && " + hasRows)
-		b.wait(`document.querySelectorAll('.rows .row').length < 60 && document.getElementById('table').getAttribute('aria-rowcount') === '10001'`)
-		b.wait(`(() => { const top = (n) => document.querySelector('.rows [aria-rowindex="' + n + '"]').getBoundingClientRect().top; return top(3) - top(2) === 44 && top(9) - top(8) === 44 })()`)
-		b.wait(`document.title.includes('down') && document.getElementById('icon').href.includes('d2401f')`)
+	p := &person{chromium: newChromium(t), t: t, fake: newFake(t, 10000)}
+	p.size(1280, 800, "light")
+	p.url, p.end = serve(t, p.fake, web.Options{})
+	p.looksAround()
+	p.searches()
+	p.watches()
+	p.quiet()
+	p.loses()
+}
+
+// looksAround moves among rows by keys.
+func (p *person) looksAround() {
+	p.step("few of the rows are in the page", func() {
+		p.open(p.url)
+		p.wait(isLive + " && " + hasRows)
+		p.wait(`document.querySelectorAll('.rows .row').length < 60 && document.getElementById('table').getAttribute('aria-rowcount') === '10001'`)
+		p.wait(`(() => { const top = (n) => document.querySelector('.rows [aria-rowindex="' + n + '"]').getBoundingClientRect().top; return top(3) - top(2) === 44 && top(9) - top(8) === 44 })()`)
+		p.wait(`document.title.includes('down') && document.getElementById('icon').href.includes('d2401f')`)
 	})
-	step("the last row is asked for by its key", func() {
-		b.key("G")
-		b.wait(`document.querySelector('.rows [aria-rowindex="10001"]:not(.waiting)[aria-selected=true]')`)
-		b.key("g")
-		b.wait(`document.querySelector('.rows [aria-rowindex="2"]:not(.waiting)[aria-selected=true]')`)
+	p.step("the last row is asked for by its key", func() {
+		p.key("G")
+		p.wait(`document.querySelector('.rows [aria-rowindex="10001"]:not(.waiting)[aria-selected=true]')`)
+		p.key("g")
+		p.wait(`document.querySelector('.rows [aria-rowindex="2"]:not(.waiting)[aria-selected=true]')`)
 	})
-	step("a target is looked at, the next, and left", func() {
-		b.key("j")
-		b.key("Enter")
-		b.wait(`document.querySelector('.detail h2')?.textContent === document.querySelector('.rows [aria-rowindex="3"] .name b').textContent && document.activeElement.tagName === 'H2'`)
-		b.key("j")
-		b.wait(`document.querySelector('.detail h2')?.textContent === document.querySelector('.rows [aria-rowindex="4"] .name b').textContent`)
-		b.key("Escape")
-		b.wait(`document.getElementById('detail').hidden && document.activeElement.id === 'table' && location.hash === ''`)
+	p.step("a target is looked at, the next, and left", func() {
+		p.key("j")
+		p.key("Enter")
+		p.wait(`document.querySelector('.detail h2')?.textContent === document.querySelector('.rows [aria-rowindex="3"] .name b').textContent && document.activeElement.tagName === 'H2'`)
+		p.key("j")
+		p.wait(`document.querySelector('.detail h2')?.textContent === document.querySelector('.rows [aria-rowindex="4"] .name b').textContent`)
+		p.key("Escape")
+		p.wait(`document.getElementById('detail').hidden && document.activeElement.id === 'table' && location.hash === ''`)
 	})
-	step("a search is typed, and is in the address", func() {
-		b.key("/")
+}
+
+// searches finds what is looked for, and only that.
+func (p *person) searches() {
+	p.step("a search is typed, and is in the address", func() {
+		p.key("/")
 		for _, letter := range "db-0002" {
-			b.key(string(letter))
+			p.key(string(letter))
 		}
-		b.wait(`location.search === '?q=db-0002' && ` + rows(".name b") + `.join() === 'db-0002.internal.example.org:5432'`)
-		b.wait(`document.getElementById('matched').textContent === '1 of 10,000 targets'`)
-		b.key("Escape")
-		b.wait(`location.search === '' && ` + rows(".name b") + `.length > 5`)
-		b.key("Escape")
+		p.wait(`location.search === '?q=db-0002' && ` + rows(".name b") + `.join() === 'db-0002.internal.example.org:5432'`)
+		p.wait(`document.getElementById('matched').textContent === '1 of 10,000 targets'`)
+		p.key("Escape")
+		p.wait(`location.search === '' && ` + rows(".name b") + `.length > 5`)
+		p.key("Escape")
 	})
-	step("states by their keys", func() {
-		b.key("2")
-		b.wait(`location.search === '?state=down' && ` + hasRows + ` && ` + rows(".state b") + `.every((s) => s === 'down')`)
-		b.key("6")
-		b.wait(`location.search === '?state=breaker-open' && ` + rows(".link") + `.length > 5 && ` + rows(".link") + `.every((s) => s.includes('open'))`)
-		b.wait(`document.querySelector('[data-state=breaker-open]').getAttribute('aria-pressed') === 'true'`)
-		b.key("1")
-		b.wait(`location.search === ''`)
+	p.step("states by their keys", func() {
+		p.key("2")
+		p.wait(`location.search === '?state=down' && ` + hasRows + ` && ` + rows(".state b") + `.every((s) => s === 'down')`)
+		p.key("6")
+		p.wait(`location.search === '?state=breaker-open' && ` + rows(".link") + `.length > 5 && ` + rows(".link") + `.every((s) => s.includes('open'))`)
+		p.wait(`document.querySelector('[data-state=breaker-open]').getAttribute('aria-pressed') === 'true'`)
+		p.key("1")
+		p.wait(`location.search === ''`)
 	})
-	step("what targets say is text", func() {
-		b.open(url + "/?q=xss&x=1#mail/" + "xss.example.com%3A443%2F" + strings.NewReplacer("<", "%3C", ">", "%3E", " ", "%20", `"`, "%22", "/", "%2F").Replace(hostile))
-		b.wait(`document.querySelector('.detail .why')?.textContent.includes('<script>') && document.querySelector('.rows .name b')?.textContent.includes('<img src=x')`)
-		b.wait(`!document.querySelector('.detail img, .rows img, .detail script, .rows script') && !document.title.includes('owned')`)
-		b.open(url + "/?view=failures&x=1")
-		b.wait(`document.getElementById('failures').textContent.includes('<img src=x') && !document.querySelector('#failures img')`)
+	p.step("what targets say is text", func() {
+		p.open(p.url + "/?q=xss&x=1#mail/" + "xss.example.com%3A443%2F" + strings.NewReplacer("<", "%3C", ">", "%3E", " ", "%20", `"`, "%22", "/", "%2F").Replace(hostile))
+		p.wait(`document.querySelector('.detail .why')?.textContent.includes('<script>') && document.querySelector('.rows .name b')?.textContent.includes('<img src=x')`)
+		p.wait(`!document.querySelector('.detail img, .rows img, .detail script, .rows script') && !document.title.includes('owned')`)
+		p.open(p.url + "/?view=failures&x=1")
+		p.wait(`document.getElementById('failures').textContent.includes('<img src=x') && !document.querySelector('#failures img')`)
 	})
-	step("a row changes while it is looked at", func() {
-		b.open(url + "/?q=api-0001")
-		b.wait(isLive + ` && ` + rows(".state b") + `.join() === 'up'`)
-		f.mu.Lock()
+	p.step("nothing is found", func() {
+		p.open(p.url + "/?q=nobody")
+		p.wait(`!document.getElementById('empty').hidden && document.getElementById('empty').textContent === 'No target is like that.'`)
+	})
+}
+
+// watches has the page change while it is looked at.
+func (p *person) watches() {
+	p.step("a row changes while it is looked at", func() {
+		p.open(p.url + "/?q=api-0001")
+		p.wait(isLive + ` && ` + rows(".state b") + `.join() === 'up'`)
+		p.fake.mu.Lock()
 		for range 3 {
-			f.recordFailure(1)
+			p.fake.recordFailure(1)
 		}
-		f.mu.Unlock()
-		b.wait(rows(".state b") + `.join() === 'down' && ` + rows(".fail b") + `.join() === 'connection-refused'`)
+		p.fake.mu.Unlock()
+		p.wait(rows(".state b") + `.join() === 'down' && ` + rows(".fail b") + `.join() === 'connection-refused'`)
 	})
-	step("what is live does not wait for the history of a target", func() {
+	p.step("what is live does not wait for the history of a target", func() {
 		awaited := make(chan struct{})
-		f.mu.Lock()
-		f.awaited = awaited
-		f.mu.Unlock()
+		p.fake.mu.Lock()
+		p.fake.awaited = awaited
+		p.fake.mu.Unlock()
 		defer close(awaited)
-		b.open(url + "/?sort=name&x=3#api/https%3A%2F%2Fapi-0001.eu-west.example.net")
-		b.wait(isLive + ` && ` + hasRows + ` && !document.querySelector('.detail .verdict')`)
+		p.open(p.url + "/?sort=name&x=3#api/https%3A%2F%2Fapi-0001.eu-west.example.net")
+		p.wait(isLive + ` && ` + hasRows + ` && !document.querySelector('.detail .verdict')`)
 	})
-	step("and that comes", func() { b.wait(`document.querySelector('.detail .verdict')`) })
-	step("nothing is found", func() {
-		b.open(url + "/?q=nobody")
-		b.wait(`!document.getElementById('empty').hidden && document.getElementById('empty').textContent === 'No target is like that.'`)
+	p.step("and that comes", func() { p.wait(`document.querySelector('.detail .verdict')`) })
+}
+
+// loses has a target go, and the server.
+func (p *person) loses() {
+	p.step("a target that is looked at is not watched any more", func() {
+		p.open(p.url + "/?q=api-0001&x=2")
+		p.wait(isLive + ` && ` + rows(".name b") + `.length === 1`)
+		p.key("j")
+		p.key("Enter")
+		p.wait(`document.querySelector('.detail .verdict')`)
+		p.fake.mu.Lock()
+		p.fake.table.Remove(1)
+		p.fake.mu.Unlock()
+		p.wait(`document.querySelector('.detail').textContent.includes('no target') && !document.querySelector('.detail .verdict') && !document.querySelector('.rows .row:not(.waiting)')`)
 	})
-	b.quiet()
-	step("a target that is looked at is not watched any more", func() {
-		b.open(url + "/?q=api-0001&x=2")
-		b.wait(isLive + ` && ` + rows(".name b") + `.length === 1`)
-		b.key("j")
-		b.key("Enter")
-		b.wait(`document.querySelector('.detail .verdict')`)
-		f.mu.Lock()
-		f.table.Remove(1)
-		f.mu.Unlock()
-		b.wait(`document.querySelector('.detail').textContent.includes('no target') && !document.querySelector('.detail .verdict') && !document.querySelector('.rows .row:not(.waiting)')`)
-	})
-	step("the server goes", func() {
-		end()
-		b.wait(`document.getElementById('live-text').textContent === 'connection lost, reconnecting' && document.title.startsWith('connection lost')`)
-		b.shoot("lost")
+	p.step("the server goes", func() {
+		p.end()
+		p.wait(`document.getElementById('live-text').textContent === 'connection lost, reconnecting' && document.title.startsWith('connection lost')`)
+		p.shoot("lost")
 	})
 }

@@ -182,9 +182,11 @@ func TestPageFiles(t *testing.T) {
 	}
 }
 
-// TestWebConfig serves with exporter-toolkit's configuration: TLS, client certificates, a password.
-func TestWebConfig(t *testing.T) {
-	authority, err := testcert.NewAuthority("web", newFake(t, 0).start)
+// webConfig writes a configuration as exporter-toolkit has it: TLS by an authority, which issued a client's certificate, and a password.
+func webConfig(t *testing.T) (file string, authority *testcert.Authority, client tls.Certificate) {
+	t.Helper()
+	var err error
+	authority, err = testcert.NewAuthority("web", newFake(t, 0).start)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -192,7 +194,7 @@ func TestWebConfig(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	client, err := authority.Issue(testcert.Leaf{Names: []string{"prometheus"}, Client: true})
+	client, err = authority.Issue(testcert.Leaf{Names: []string{"prometheus"}, Client: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -217,11 +219,16 @@ basic_auth_users:
 			t.Fatal(err)
 		}
 	}
-	file := filepath.Join(dir, "web.yml")
+	return filepath.Join(dir, "web.yml"), authority, client
+}
+
+// TestWebConfig serves with exporter-toolkit's configuration: TLS, client certificates, a password.
+func TestWebConfig(t *testing.T) {
+	file, authority, client := webConfig(t)
 	if err := web.CheckConfig(file); err != nil {
 		t.Fatal(err)
 	}
-	if !web.HasTLS(file) || web.HasTLS("") || web.HasTLS(filepath.Join(dir, "ca.pem")) {
+	if !web.HasTLS(file) || web.HasTLS("") || web.HasTLS(filepath.Join(filepath.Dir(file), "ca.pem")) {
 		t.Error("TLS is told where it is not spoken, or not where it is")
 	}
 	url, _ := serve(t, newFake(t, 10), web.Options{ConfigFile: file})

@@ -423,6 +423,9 @@ func TestHoldFaults(t *testing.T) {
 			tried(t, func(t testing.TB) {
 				spec := Spec{Kind: result.Hold, Targets: peer(t, c.kind, c.options), Connections: atOnce, Duration: longer, Limits: short,
 					Ping: c.ping, Talk: c.talk}
+				if c.heldAtEnd == 0 {
+					spec.Duration = time.Minute // it ends when there is nothing left to hold
+				}
 				ramps := 0
 				p := do(t, context.Background(), spec, Hooks{Ramped: func(held, failed uint64) {
 					ramps++

@@ -25,10 +25,11 @@ type hold struct {
 	settled atomic.Uint64 // connections that stand or have failed, each once
 	failed  atomic.Uint64
 	all     chan struct{} // closed when all have settled
+	none    chan struct{} // closed when, behind that, none stands any more: there is nothing left to hold
 }
 
 func newHold(r *run) (*hold, error) {
-	h := &hold{run: r, all: make(chan struct{})}
+	h := &hold{run: r, all: make(chan struct{}), none: make(chan struct{})}
 	r.rec = newRecorder(1, result.Latency)
 	if r.spec.Ping > 0 {
 		t, err := talk.New(r.spec.Talk)
@@ -105,7 +106,12 @@ func (h *hold) submit(ctx context.Context) {
 		}
 	}
 	h.measure(h.clk.Now(), h.spec.Duration)
-	wait(ctx, h.spec.Duration)
+	held, end := context.WithTimeout(ctx, h.spec.Duration)
+	defer end()
+	select {
+	case <-held.Done():
+	case <-h.none:
+	}
 	h.measured()
 }
 
@@ -131,26 +137,34 @@ func (h *hold) take(o *engine.Outcome) {
 		h.rec.opened(o.ID)
 		var room [6]timing
 		h.rec.latencies(o.ID, phasesOf(o, room[:0])...)
-		h.settle()
+		h.settle(1)
 	case o.Kept:
 		h.held.Add(-1)
 		if o.Cause != engine.Cancelled || !h.over.Load() {
 			h.rec.fail(o.ID, h.failure(o, 1))
 		}
+		h.settle(0)
 	case o.Cause == engine.Cancelled && h.over.Load():
 	default:
 		h.failed.Add(1)
 		h.rec.fail(o.ID, h.failure(o, 1))
-		h.settle()
+		h.settle(1)
 	}
 }
 
 // conclude implements driver.
 func (h *hold) conclude() {}
 
-func (h *hold) settle() {
-	if h.settled.Add(1) == uint64(h.spec.Connections) {
+// settle counts connections that now stand or have failed.
+func (h *hold) settle(n uint64) {
+	if h.settled.Add(n) < uint64(h.spec.Connections) {
+		return
+	}
+	if n > 0 {
 		close(h.all)
+	}
+	if h.held.Load() == 0 {
+		close(h.none)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"sonde/engine"
 	"sonde/internal/clock"
 	"sonde/internal/kernel/socket"
+	"sonde/policy/breaker"
 	"sonde/report"
 	"sonde/target"
 	"sonde/watch/schedule"
@@ -33,9 +34,10 @@ type Moved struct {
 
 // handing is a handover from this runner.
 type handing struct {
-	sent uint32            // rows below it were appended: what comes of them is late
-	rows []uint32          // of what is late,
-	late []json.RawMessage // which are lateResults
+	sent   uint32            // rows below it were appended: what comes of them is late
+	rows   []uint32          // of what is late,
+	passes []breaker.Pass    // by which it was allowed,
+	late   []json.RawMessage // which are lateResults
 }
 
 // lateResult is what a turn came to whose row has been sent.
@@ -102,6 +104,7 @@ func (r *Runner) Thaw(moved []Moved) {
 	for i, row := range h.rows {
 		var l lateResult
 		if json.Unmarshal(h.late[i], &l) == nil {
+			l.Result.Pass = h.passes[i] // or a trial would be under way for ever
 			r.record(now, row, &l.Result)
 		}
 	}
@@ -160,7 +163,8 @@ func (r *Runner) isLate(row uint32, res *track.Result) bool {
 	if err != nil { // a date that JSON has no form for
 		return false
 	}
-	r.handing.rows, r.handing.late = append(r.handing.rows, row), append(r.handing.late, data)
+	h := r.handing
+	h.rows, h.passes, h.late = append(h.rows, row), append(h.passes, res.Pass), append(h.late, data)
 	return true
 }
 
@@ -179,7 +183,7 @@ func (r *Runner) Late() (data []byte, under int) {
 	if err != nil {
 		panic(err) // it is JSON
 	}
-	r.handing.rows, r.handing.late = nil, nil
+	r.handing.rows, r.handing.passes, r.handing.late = nil, nil, nil
 	return data, under
 }
 

@@ -186,6 +186,37 @@ func TestTrial(t *testing.T) {
 	}
 }
 
+// TestTrialWhileHandingOver: a trial whose outcome was to be another process' to record is over when that process does not go on.
+func TestTrialWhileHandingOver(t *testing.T) {
+	p := start(t, Options{})
+	m := plain(unanswered(t))
+	m.Timeout = 100 * time.Millisecond
+	j := fast("j", m)
+	j.Settings.Breaker = breaker.Settings{Window: 1, Failures: 1, OpenFor: time.Millisecond, MaxOpenFor: time.Millisecond}
+	p.do(func() {
+		p.SetJob(j)
+		p.SetTargets("j", targets("j", sink(t)))
+	})
+	p.until("a trial that the rows do not tell of", func() bool {
+		id := p.watched.at(0).asking
+		if id == noFlight || p.flights.at(id).pass == 0 {
+			return false
+		}
+		p.Freeze()
+		p.AppendRows(nil, 0, pageSize)
+		return true
+	})
+	p.until("its outcome", func() bool { return len(p.handing.late) == 1 })
+	p.do(func() {
+		for len(p.told) > 0 {
+			<-p.told
+		}
+		p.Thaw(nil)
+	})
+	p.next()
+	p.next() // the next trial's
+}
+
 // TestStopInTheMiddle ends a Runner that is at everything at once: names, dials that hang, answers that hang, repetitions, waits for
 // the host's turn, kept connections, and targets that change. Run returns, and all is given back (which start's end looks at).
 func TestStopInTheMiddle(t *testing.T) {

@@ -117,6 +117,7 @@ func (b *Breaker) Forget(p Pass) {
 // opened says nothing new while it is open, nor while a trial is due or under way: only that decides.
 func (b *Breaker) Record(s *Settings, now int64, p Pass, success bool) (changed bool) {
 	if s.Window == 0 {
+		b.Forget(p) // there may be a breaker again before anybody asks
 		return false
 	}
 	switch b.state {

@@ -134,6 +134,19 @@ func TestReset(t *testing.T) {
 	}
 }
 
+// TestTakenAway: a trial that ends while there is no breaker is over when there is one again.
+func TestTakenAway(t *testing.T) {
+	var b Breaker
+	now := int64(1)
+	play(t, &b, &now, "---")
+	now = b.Until()
+	p, _ := b.Allow(now)
+	b.Record(&Settings{}, now, p, true)
+	if !allows(&b, now) {
+		t.Error("the trial is under way for ever")
+	}
+}
+
 func TestNoBreaker(t *testing.T) {
 	var b Breaker
 	for i := range int64(1000) {

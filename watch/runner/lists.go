@@ -2,6 +2,7 @@ package runner
 
 import (
 	"context"
+	"math"
 
 	"sonde/watch/track"
 )
@@ -94,7 +95,7 @@ func (r *Runner) change(row uint32, t *Target) (anew bool) {
 
 // tending is the steps by which each target of a job comes to be watched as the job says now, or to be forgotten.
 func (r *Runner) tending(j *job) (step func() (done bool)) {
-	left := len(j.members)
+	left := math.MaxInt // how many there are is the owner's to know
 	return func() bool {
 		// From the end, where what is let go is replaced by what was looked at.
 		end := min(left, len(j.members))

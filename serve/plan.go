@@ -112,10 +112,13 @@ func makePlan(cfg Config) (plan, error) {
 	}
 	for range blockTries {
 		p, ports := lay(cfg, members, base)
-		if base+ports > 1<<16 {
-			return plan{}, fmt.Errorf("ports %d to %d: there are none above 65535", base, base+ports-1)
+		end := base + ports
+		if cfg.PortBase == 0 {
+			end = base + (ports/blockSize+1)*blockSize
 		}
-		end := base + (ports/blockSize+1)*blockSize
+		if end > 1<<16 {
+			return plan{}, fmt.Errorf("ports %d to %d: there are none above 65535", base, end-1)
+		}
 		var err error
 		if cfg.PortBase == 0 {
 			err = p.take(cfg, end-1)

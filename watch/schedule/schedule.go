@@ -105,13 +105,18 @@ func New(now int64, wall time.Time) *Schedule {
 	return &Schedule{wheel: timewheel.New(now), epoch: now - wall.UnixNano()}
 }
 
-// Set puts the target id on the schedule, or changes its plan; what is running is still running. Ids are small, dense numbers
-// that may be used again behind Remove. The plan must pass Check.
+// Set puts the target id on the schedule, or changes its plan; what is running is still running, and a turn that is due is still
+// due if the turns come when they did. What Hold had put off comes when it would have. Ids are small, dense numbers that may be used again behind Remove. The plan must
+// pass Check.
 func (s *Schedule) Set(id uint32, p Plan, now int64) {
 	for int(id/pageSize) >= len(s.pages) {
 		s.pages = append(s.pages, new([pageSize]entry))
 	}
 	e := s.at(id)
+	if at, armed := s.wheel.At(id); armed && at <= now && e.key == p.Key && e.interval == int64(p.Interval) && e.jitter == int64(p.Jitter) {
+		e.overlap = p.Overlap
+		return
+	}
 	*e = entry{key: p.Key, interval: int64(p.Interval), jitter: int64(p.Jitter), overlap: p.Overlap, known: true, running: e.running}
 	s.arm(id, e, now)
 }

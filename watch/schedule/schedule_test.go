@@ -251,6 +251,24 @@ func TestChange(t *testing.T) {
 	}
 }
 
+// TestChangeWhenDue changes what says nothing of when the turns come: one that is due by then is not lost.
+func TestChangeWhenDue(t *testing.T) {
+	s := New(start, wall)
+	p := Plan{Key: 1, Interval: time.Hour, Jitter: time.Minute}
+	s.Set(0, p, start)
+	due, _ := s.wheel.At(0)
+	now := due + int64(20*time.Millisecond)
+	p.Overlap = true
+	s.Set(0, p, now)
+	if turns := s.Due(now, nil); len(turns) != 1 || turns[0].Due != due {
+		t.Errorf("got the turns %v, want that of %d", turns, due)
+	}
+	next, _ := s.wheel.At(0)
+	if turns := s.Due(next, nil); len(turns) != 1 {
+		t.Errorf("got the turns %v beside one that is not over, want one", turns)
+	}
+}
+
 func TestCheck(t *testing.T) {
 	for want, p := range map[string]Plan{
 		"an interval of 99ms": {Interval: 99 * time.Millisecond}, "an interval of 721h": {Interval: 721 * time.Hour},
